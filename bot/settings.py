@@ -1,0 +1,40 @@
+"""Settings from the environment, `SIGNALBOX_*` and Slack's own names."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that is configured outside the estate."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, extra="ignore")
+
+    estate: Path = Path("estate.yaml")
+    database_url: str = "sqlite:///signalbox.db"
+    state: Path = Path(".")
+    clock: Path | None = None
+    resolver: str | None = None
+    dns_port: int = 53
+    health_host: str = "127.0.0.1"
+    health_port: int = 8080
+    http_host: str = "127.0.0.1"
+    http_port: int = 3000
+    lease_seconds: float = 10.0
+    workers: int = 12
+    log_level: str = "info"
+    kubeconfig: str | None = Field(None, validation_alias=AliasChoices("KUBECONFIG"))
+    slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
+    slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
+    slack_signing_secret: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"))
+    slack_api_url: str = Field("https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"))
+
+
+def replica_name() -> str:
+    """A name for this process that no other process ever has."""
+    return f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
