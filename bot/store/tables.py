@@ -1,0 +1,197 @@
+"""The rows that are the state. The trail is the proof of how they came about."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+
+class Change(SQLModel, table=True):
+    """One request from asking to closing. Times are epoch seconds of the calendar.
+
+    States: proposed, running, done, denied, expired, cancelled, void, rolled_back, aborted, dry_run.
+    """
+
+    id: str = Field(primary_key=True)
+    kind: str
+    title: str
+    command: str
+    reason: str = ""
+    request: str = Field(sa_column=Column(Text, nullable=False))
+    requester: str
+    face: str
+    channel: str = ""
+    thread: str = ""
+    state: str = Field(index=True)
+    note: str = ""
+    digest: str = ""
+    plan: str = Field(default="", sa_column=Column(Text, nullable=False))
+    created_at: float
+    closed_at: float | None = None
+
+
+class Decision(SQLModel, table=True):
+    """A question with options, quorum, expiry. Kinds: approval, hold, review. States: open, decided, expired, void.
+
+    `roles` (comma separated) may answer; `excluded` may not (the requester of an approval). `emergency`
+    marks a decision that was taken by break-glass and needs a review.
+    """
+
+    id: str = Field(primary_key=True)
+    change: str = Field(index=True)
+    run: str = ""
+    step: str = ""
+    kind: str
+    question: str = Field(sa_column=Column(Text, nullable=False))
+    options: str
+    roles: str
+    quorum: int
+    excluded: str = ""
+    digest: str = ""
+    state: str = Field(index=True)
+    outcome: str = ""
+    by: str = ""
+    emergency: bool = False
+    created_at: float
+    expires_at: float | None = None
+    decided_at: float | None = None
+
+
+class Vote(SQLModel, table=True):
+    """One person's answer to one decision; one person counts once."""
+
+    decision: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    choice: str
+    face: str
+    at: float
+
+
+class Run(SQLModel, table=True):
+    """One execution of one approved plan.
+
+    States: running, rolling_back, done, rolled_back, aborted. `stop` is what a person asked for: empty,
+    rollback or abort. `committed` tells that the first promotion call was sent. `owner` and `epoch` say
+    which replica drives it.
+    """
+
+    id: str = Field(primary_key=True)
+    change: str = Field(index=True)
+    state: str = Field(index=True)
+    plan: str = Field(sa_column=Column(Text, nullable=False))
+    back: str = Field(default="", sa_column=Column(Text, nullable=False))
+    person: str
+    stop: str = ""
+    committed: bool = False
+    owner: str = ""
+    epoch: int = 0
+    started_at: float
+    ended_at: float | None = None
+
+
+class StepRow(SQLModel, table=True):
+    """Where one step of a run stands.
+
+    States: pending, active, held, done, skipped, unconfirmed. `since` is when it entered this state,
+    `wake_at` when it is looked at next, `applied_at` when it last acted, `attempts` how often.
+    """
+
+    __tablename__ = "step"
+    run: str = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    ordinal: int
+    state: str
+    since: float
+    wake_at: float = 0
+    attempts: int = 0
+    applied_at: float | None = None
+    retry: int = 0
+    call_until: float = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    verdict: str = ""
+    why: str = Field(default="", sa_column=Column(Text, nullable=False))
+    evidence: str = Field(default="", sa_column=Column(Text, nullable=False))
+
+
+class Block(SQLModel, table=True):
+    """A resource that a run holds; the primary key is the interlock."""
+
+    resource: str = Field(primary_key=True)
+    run: str = Field(index=True)
+    since: float
+
+
+class Replica(SQLModel, table=True):
+    """A process that beats. `until` is epoch seconds of the database's clock."""
+
+    name: str = Field(primary_key=True)
+    epoch: int
+    until: float = Field(sa_column=Column(Float, nullable=False))
+
+
+class Post(SQLModel, table=True):
+    """A message in Slack that the bot owns: `key` says what it is, `body` is the digest of what it shows."""
+
+    key: str = Field(primary_key=True)
+    change: str = Field(index=True)
+    channel: str
+    thread: str = ""
+    ts: str = ""
+    body: str = ""
+    at: float = 0
+
+
+class Cursor(SQLModel, table=True):
+    """How far a follower of the trail has read: the next `seq` it wants."""
+
+    name: str = Field(primary_key=True)
+    seq: int
+
+
+class Peak(SQLModel, table=True):
+    """Largest number of replicas seen of a workload in an hour (epoch hour), per Region."""
+
+    region: str = Field(primary_key=True)
+    workload: str = Field(primary_key=True)
+    hour: int = Field(primary_key=True)
+    replicas: int
+
+
+class Duration(SQLModel, table=True):
+    """How long a kind of step took, seconds; the newest ones give the expectation."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(index=True)
+    seconds: float
+
+
+class EstateRow(SQLModel, table=True):
+    """The estates that were accepted, newest last, as JSON."""
+
+    __tablename__ = "estate"
+    digest: str = Field(primary_key=True)
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    at: float
+
+
+class Entry(SQLModel, table=True):
+    """One row of the trail: `body` are the bytes that count, the other columns are an index over them."""
+
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    prev: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
+    leaf: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    name: str = Field(index=True)
+    change: str = ""
+    at: float
+    __table_args__ = (Index("ix_entry_change_seq", "change", "seq"),)
+
+
+class Head(SQLModel, table=True):
+    """The one row that orders the trail: how many rows there are and the last one's leaf hash."""
+
+    log: str = Field(primary_key=True)
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    leaf: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    time_ms: int = Field(sa_column=Column(BigInteger, nullable=False))

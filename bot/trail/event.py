@@ -1,0 +1,102 @@
+"""What the trail records: typed names and the body's shape (OCSF 1.9 API Activity 6003 with our objects)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Name(StrEnum):
+    """Every event there is, `source:subject:action`."""
+
+    BOT_STARTED = "bot:process:started"
+    BOT_STOPPED = "bot:process:stopped"
+    BOT_HEARTBEAT = "bot:process:heartbeat"
+    ESTATE_ACCEPTED = "estate:file:accepted"
+    ESTATE_REFUSED = "estate:file:refused"
+    COMMAND_RECEIVED = "person:command:received"
+    COMMAND_REFUSED = "person:command:refused"
+    CLICK_REFUSED = "person:click:refused"
+    CHANGE_PLANNED = "change:plan:proposed"
+    CHANGE_DRY_RUN = "change:plan:shown"
+    DECISION_OPENED = "decision:question:opened"
+    VOTE_CAST = "decision:vote:cast"
+    DECISION_DECIDED = "decision:question:decided"
+    DECISION_EXPIRED = "decision:question:expired"
+    DECISION_VOIDED = "decision:question:voided"
+    CHANGE_CLOSED = "change:request:closed"
+    RUN_STARTED = "run:plan:started"
+    RUN_ADOPTED = "run:plan:adopted"
+    RUN_COMMITTED = "run:plan:committed"
+    RUN_STOPPING = "run:stop:asked"
+    RUN_ENDED = "run:plan:ended"
+    STEP_STARTED = "run:step:started"
+    STEP_SEEN = "run:step:seen"
+    STEP_DONE = "run:step:done"
+    STEP_HELD = "run:step:held"
+    STEP_SKIPPED = "run:step:skipped"
+    STEP_RETRIED = "run:step:retried"
+    STEP_UNCONFIRMED = "run:step:unconfirmed"
+    CALL_INTENT = "call:outside:intent"
+    CALL_OUTCOME = "call:outside:outcome"
+
+
+Activity = Literal[1, 2, 3, 4]
+_ACTIVITY: dict[str, Activity] = {"opened": 1, "proposed": 1, "started": 1, "received": 2, "seen": 2, "shown": 2}
+
+
+class Event(BaseModel):
+    """One thing that happened. `detail` is JSON inside the canonical profile: no floats, ASCII keys."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Name
+    actor: str = "signalbox"
+    change: str = ""
+    run: str = ""
+    step: str = ""
+    ok: bool | None = True
+    face: str = "signalbox"
+    detail: dict[str, Any] = {}
+    approval: dict[str, Any] = {}
+
+
+def body(event: Event, *, log: str, seq: int, prev: bytes, time_ms: int, clamped_ms: int | None) -> dict[str, Any]:
+    """The record that is hashed. `time_ms` never runs backwards; `clamped_ms` is the raw time when it did."""
+    activity = _ACTIVITY.get(event.name.rsplit(":", 1)[1], 3)
+    unmapped: dict[str, Any] = {
+        "change": {"uid": event.change, "run": event.run, "step": event.step},
+        "detail": event.detail,
+    }
+    if event.approval:
+        unmapped["approval"] = event.approval
+    if clamped_ms is not None:
+        unmapped["clock_adjusted"] = {"raw": clamped_ms}
+    return {
+        "activity_id": activity,
+        "actor": {"user": {"uid": event.actor, "type": "System" if event.actor == "signalbox" else "User"}},
+        "api": {"operation": str(event.name), "service": {"name": "signalbox"}},
+        "category_uid": 6,
+        "chain_uid": log,
+        "class_uid": 6003,
+        "metadata": {
+            "correlation_uid": event.change,
+            "product": {"name": "Signalbox", "vendor_name": "Signalbox"},
+            "sequence": seq,
+            "uid": f"{log}/{seq}",
+            "version": "1.9.0",
+        },
+        "prev": prev.hex(),
+        "schema_version": SCHEMA_VERSION,
+        "seq": seq,
+        "severity_id": 1,
+        "src_endpoint": {"name": event.face},
+        "status_id": {True: 1, False: 2, None: 0}[event.ok],
+        "time": time_ms,
+        "type_uid": 600300 + activity,
+        "unmapped": unmapped,
+    }
