@@ -1,0 +1,1 @@
+"""What customers meet: DNS, entries, databases, and the figures drawn from them."""
