@@ -1,0 +1,69 @@
+/** One message: who, when, what, and for a top-level one the way into its thread. */
+
+import { post } from "./api.js";
+import { blocks } from "./blocks.js";
+import { stamp } from "./dates.js";
+import { el } from "./dom.js";
+import { mrkdwn } from "./mrkdwn.js";
+import { app } from "./state.js";
+
+/** Initials on a tint that belongs to the name. */
+export function avatar(name, bot) {
+  if (bot) return el("img", { class: "avatar bot", src: "/assets/signal.svg", alt: "" });
+  const tint = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6;
+  const initials = name.split(/[\s-]+/).map((word) => word[0] ?? "").join("").slice(0, 2).toUpperCase();
+  return el("span", { class: `avatar tint${tint}`, "aria-hidden": "true" }, initials);
+}
+
+function file(one) {
+  if (/^image\//.test(one.mimetype ?? "")) {
+    return el("figure", {}, el("figcaption", {}, one.title), el("a", { href: one.url, target: "_blank", rel: "noopener" }, el("img", { src: one.url, alt: one.title ?? "" })));
+  }
+  return el("a", { class: "file", href: one.url, target: "_blank", rel: "noopener" }, `📄 ${one.title}`);
+}
+
+function replies(message, open) {
+  const count = `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`;
+  const last = message.latest_reply ? ` · last at ${stamp(message.latest_reply).clock}` : "";
+  return el("button", { class: "replies", type: "button", data: { focus: `replies/${message.ts}` }, on: { click: () => open(message.ts) } }, el("b", {}, count), last);
+}
+
+const deliver = (channelId, message) => async (element, block, value) => {
+  try {
+    const body = { user: app.user, channel: channelId, ts: message.ts, action_id: element.action_id, block_id: block.block_id, value };
+    const answer = await post("/page/click", body);
+    return answer.ok === false ? String(answer.error ?? "The app did not respond.") : null;
+  } catch (refused) {
+    return refused.message;
+  }
+};
+
+/** `open(ts)`, if given, is how its thread opens. */
+export function message(one, channelId, open) {
+  const when = stamp(one.ts);
+  const body = one.blocks?.length
+    ? el("div", { class: "card" }, blocks(one.blocks, { act: deliver(channelId, one) }))
+    : el("div", { class: "text" }, mrkdwn(one.text ?? ""));
+  return el(
+    "li",
+    { class: `message${one.ephemeral ? " ephemeral" : ""}${one.author?.bot ? " from-bot" : ""}`, data: { ts: one.ts } },
+    avatar(one.author?.name ?? "?", one.author?.bot),
+    el(
+      "div",
+      { class: "content" },
+      el(
+        "div",
+        { class: "by" },
+        el("b", {}, one.author?.name ?? "?"),
+        one.author?.bot && el("span", { class: "tag" }, "app"),
+        el("time", { datetime: when.iso, title: when.full }, when.clock),
+        one.edited && el("span", { class: "quiet" }, "edited"),
+        one.ephemeral && el("span", { class: "private" }, "Only visible to you"),
+        open && !one.ephemeral && el("button", { class: "reply", type: "button", "aria-label": "Reply in thread", on: { click: () => open(one.ts) } }, "Reply"),
+      ),
+      body,
+      one.files?.map(file),
+      open && one.reply_count > 0 && replies(one, open),
+    ),
+  );
+}
