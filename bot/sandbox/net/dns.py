@@ -1,7 +1,7 @@
 """Authoritative DNS over the Route 53 state: the data plane that goes on when the control plane is gone.
 
-Weighted and failover rules are AWS's: a record with a healthy check and weight above 0 first, then healthy ones
-with weight 0; nothing healthy means that all count as healthy; all weights 0 means equal shares.
+Weighted and failover rules are AWS's: records with a healthy check and weight above 0 first, then healthy
+ones with weight 0; nothing healthy means that all count as healthy; all weights 0 means equal shares.
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-route-53-chooses-records.html
 """
 

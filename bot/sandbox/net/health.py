@@ -23,9 +23,9 @@ class Cloud(Protocol):
 class HealthCheckers:
     """Evaluates every check once per its RequestInterval, in simulated seconds.
 
-    A check changes its mind after FailureThreshold equal looks in a row, whichever the direction. `set_health`
-    is told the outcome that DNS uses, Inverted and Disabled applied. Kinds: HTTP(S) of an S3 object, CALCULATED;
-    others are left as they are.
+    A check changes its mind after FailureThreshold equal looks in a row, whichever the direction.
+    `set_health` is told the outcome that DNS uses, Inverted and Disabled applied. Kinds: HTTP(S) of an S3
+    object, CALCULATED; others are left as they are.
     """
 
     def __init__(self, cloud: Cloud, faults: Faults) -> None:

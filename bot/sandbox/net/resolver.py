@@ -1,0 +1,68 @@
+"""A stub resolver that asks the sandbox's own name servers, as customers' devices do in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass
+
+from dnslib import QTYPE, DNSRecord
+
+from bot.sandbox.net.dns import ADDRESSES
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An address and how many (simulated) seconds it may be kept."""
+
+    address: str
+    ttl: int
+
+
+class Resolver(asyncio.DatagramProtocol):
+    """Asks one name server at random for A records over one UDP socket."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ids = itertools.count(random.randrange(65536))
+        self._waiting: dict[int, asyncio.Future[DNSRecord]] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def start(self) -> None:
+        """Open the socket."""
+        loop = asyncio.get_running_loop()
+        await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+
+    async def resolve(self, name: str, timeout: float = 1.0) -> Answer:
+        """An address of `name`. Raises OSError when there is none, TimeoutError after `timeout` real seconds."""
+        assert self._transport
+        question = DNSRecord.question(name)
+        question.header.id = number = next(self._ids) % 65536
+        reply: asyncio.Future[DNSRecord] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            self._transport.sendto(bytes(question.pack()), (random.choice(ADDRESSES), self._port))
+            async with asyncio.timeout(timeout):
+                record = await reply
+        finally:
+            self._waiting.pop(number, None)
+        for row in record.rr:
+            if row.rtype == QTYPE.A:
+                return Answer(str(row.rdata), int(row.ttl))
+        raise OSError(f"{name} has no address")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        record = DNSRecord.parse(data)
+        reply = self._waiting.get(record.header.id)
+        if reply and not reply.done():
+            reply.set_result(record)
+
+    def stop(self) -> None:
+        """Close the socket."""
+        if self._transport:
+            self._transport.close()
