@@ -7,12 +7,15 @@ import { el } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { app } from "./state.js";
 
-/** Initials on a tint that belongs to the name. */
+const SLACKBOT = "Slackbot"; // speaks for Slack itself, so it does not wear the app's face
+
+/** Initials on the persona's own tint; the app has its signal. */
 export function avatar(name, bot) {
-  if (bot) return el("img", { class: "avatar bot", src: "/assets/signal.svg", alt: "" });
-  const tint = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6;
-  const initials = name.split(/[\s-]+/).map((word) => word[0] ?? "").join("").slice(0, 2).toUpperCase();
-  return el("span", { class: `avatar tint${tint}`, "aria-hidden": "true" }, initials);
+  if (bot && name !== SLACKBOT) return el("img", { class: "avatar bot", src: "/assets/signal.svg", alt: "" });
+  const place = app.personas.findIndex((one) => one.name === name);
+  const full = app.personas[place]?.real_name ?? name;
+  const initials = full.split(/[\s-]+/).map((word) => word[0] ?? "").join("").slice(0, 2).toUpperCase();
+  return el("span", { class: `avatar ${place < 0 ? "nobody" : `tint${place % 9}`}`, "aria-hidden": "true" }, initials);
 }
 
 function file(one) {

@@ -19,7 +19,7 @@ export function drawRail() {
       el(
         "li",
         {},
-        el("a", { href: hash(one.name, app.place), "aria-current": one.name === app.user ? "true" : undefined }, avatar(one.real_name ?? one.name), el("span", {}, `@${one.name}`), kind(one) && el("small", {}, kind(one))),
+        el("a", { href: hash(one.name, app.place), "aria-current": one.name === app.user ? "true" : undefined }, avatar(one.name), el("span", {}, `@${one.name}`), kind(one) && el("small", {}, kind(one))),
       ),
     ),
   );
@@ -54,7 +54,7 @@ export function switcher() {
     at = Math.min(at, Math.max(0, found.length - 1));
     list.replaceChildren(
       ...found.map((one, index) =>
-        el("li", { role: "option", "aria-selected": String(index === at), on: { click: () => go(one) } }, avatar(one.real_name ?? one.name), el("span", {}, `@${one.name}`), el("small", {}, kind(one) ?? one.real_name)),
+        el("li", { role: "option", "aria-selected": String(index === at), on: { click: () => go(one) } }, avatar(one.name), el("span", {}, `@${one.name}`), el("small", {}, kind(one) ?? one.real_name)),
       ),
     );
     list.children[at]?.scrollIntoView({ block: "nearest" });

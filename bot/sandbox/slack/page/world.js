@@ -62,7 +62,7 @@ function drawCustomers({ totals, by_region: byRegion = {}, timeline = [] }) {
   parts.legend.replaceChildren(...entries.map(([look, label, value]) => el("li", { class: look }, label, " ", el("b", {}, `${number(value)}/s`))));
   const bad = (value) => (value > 0 ? "bad" : "");
   const facts = [
-    ["Payments acknowledged", number(totals.payments_acknowledged), ""],
+    ["Payments taken", number(totals.payments_acknowledged), ""],
     ["Requests failed", number(totals.failed), bad(totals.failed)],
     ["Payments lost", number(totals.payments_lost), bad(totals.payments_lost)],
     ["Taken by two writers", number(totals.acknowledged_by_two_writers), bad(totals.acknowledged_by_two_writers)],
@@ -103,7 +103,7 @@ function drawBots({ bots }) {
       "li",
       { class: bot.alive ? (halted ? "halted" : "alive") : "dead" },
       el("b", {}, `Bot ${bot.index + 1}`),
-      el("span", {}, bot.alive ? (halted ? "paused" : `running · pid ${bot.pid}`) : "killed"),
+      el("span", { title: bot.alive ? `pid ${bot.pid}` : undefined }, bot.alive ? (halted ? "paused" : "running") : "killed"),
       bot.alive ? [halted ? order("Go on", "cont") : order("Pause", "stop"), halted || order("Kill", "kill")] : order("Start", "start"),
     );
   });
