@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -204,19 +206,27 @@ class Estate(Part):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         wrong = [
-            *_unknown("databases.{}.clusters", self.regions, {k: d.clusters for k, d in self.databases.items()}),
+            *_unknown(
+                "databases.{}.clusters", self.regions, {k: d.clusters for k, d in self.databases.items()}
+            ),
             *_unknown("services.{}.needs", self.services, {k: s.needs for k, s in self.services.items()}),
-            *_unknown("services.{}.external", self.external, {k: s.external for k, s in self.services.items()}),
+            *_unknown(
+                "services.{}.external", self.external, {k: s.external for k, s in self.services.items()}
+            ),
             *_unknown(
                 "services.{}.database",
                 self.databases,
                 {k: (s.database,) for k, s in self.services.items() if s.database},
             ),
-            *_unknown("policy.{}.channels", self.slack.channels, {k: r.channels for k, r in self.policy.items()}),
+            *_unknown(
+                "policy.{}.channels", self.slack.channels, {k: r.channels for k, r in self.policy.items()}
+            ),
             *_unknown("checks.smoke.{}", self.services, {s.name: (s.service,) for s in self.checks.smoke}),
         ]
         wrong += [
-            f"services.{name}: writes need a database" for name, s in self.services.items() if s.writes and not s.database
+            f"services.{name}: writes need a database"
+            for name, s in self.services.items()
+            if s.writes and not s.database
         ]
         if len(self.regions) < 2:
             wrong.append("regions: a failover needs two")
@@ -245,17 +255,12 @@ class Estate(Part):
         return self.people.get(person)
 
 
-def _unknown(
-    path: str, known: object, used: dict[str, tuple[str, ...]] | dict[str, dict[str, str]] | dict[str, object]
-) -> list[str]:
-    from difflib import get_close_matches
-
-    names = list(known) if isinstance(known, dict) else []
+def _unknown(path: str, known: Collection[str], used: Mapping[str, Iterable[str]]) -> list[str]:
     found = []
     for key, values in used.items():
-        for value in values if isinstance(values, (tuple, dict)) else ():
-            if value not in names:
-                near = get_close_matches(str(value), names, 1)
+        for value in values:
+            if value not in known:
+                near = get_close_matches(value, known, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 found.append(f"{path.format(key)}: {value!r} is not known{hint}")
     return found

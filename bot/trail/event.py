@@ -36,6 +36,7 @@ class Name(StrEnum):
     RUN_ENDED = "run:plan:ended"
     STEP_STARTED = "run:step:started"
     STEP_SEEN = "run:step:seen"
+    STEP_ACTING = "run:step:acting"
     STEP_DONE = "run:step:done"
     STEP_HELD = "run:step:held"
     STEP_SKIPPED = "run:step:skipped"
@@ -46,7 +47,14 @@ class Name(StrEnum):
 
 
 Activity = Literal[1, 2, 3, 4]
-_ACTIVITY: dict[str, Activity] = {"opened": 1, "proposed": 1, "started": 1, "received": 2, "seen": 2, "shown": 2}
+_ACTIVITY: dict[str, Activity] = {
+    "opened": 1,
+    "proposed": 1,
+    "started": 1,
+    "received": 2,
+    "seen": 2,
+    "shown": 2,
+}
 
 
 class Event(BaseModel):
@@ -65,7 +73,9 @@ class Event(BaseModel):
     approval: dict[str, Any] = {}
 
 
-def body(event: Event, *, log: str, seq: int, prev: bytes, time_ms: int, clamped_ms: int | None) -> dict[str, Any]:
+def body(
+    event: Event, *, log: str, seq: int, prev: bytes, time_ms: int, clamped_ms: int | None
+) -> dict[str, Any]:
     """The record that is hashed. `time_ms` never runs backwards; `clamped_ms` is the raw time when it did."""
     activity = _ACTIVITY.get(event.name.rsplit(":", 1)[1], 3)
     unmapped: dict[str, Any] = {

@@ -1,0 +1,166 @@
+"""The threads that turn approved plans into visits. Nothing waits in a thread: waits are times in a row."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from sqlmodel import col, select
+
+from bot.engine.ending import end_run, turn_back
+from bot.engine.lease import OPEN, Lease
+from bot.engine.moves import Standing, State, moves
+from bot.engine.visit import Visitor
+from bot.errors import LeaseLost, SignalboxError
+from bot.plan import Plan
+from bot.store.tables import Run, StepRow
+
+log = structlog.get_logger()
+_TICK_SECONDS = 0.25
+
+
+@dataclass
+class _Driven:
+    """What this process remembers of a run between ticks; all of it may be lost."""
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    busy: dict[str, Future[None]] = field(default_factory=dict)
+    wake: dict[str, float] = field(default_factory=dict)
+    ready: bool = False
+
+
+class Engine:
+    """Drives every run that this replica owns."""
+
+    def __init__(self, visitor: Visitor, *, workers: int = 12, beat_seconds: float = 3.0) -> None:
+        self._visitor = visitor
+        self._lease: Lease = visitor.lease
+        self._database = visitor.trail.database
+        self._clock = visitor.ports.clock
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="visit")
+        self._beat_seconds = beat_seconds
+        self._stop = threading.Event()
+        self._poke = threading.Event()
+        self._driven: dict[str, _Driven] = {}
+        self._threads: list[threading.Thread] = []
+        self.beaten = 0.0
+
+    def start(self) -> None:
+        """Begin. The first beat precedes the first claim."""
+        self._visitor.trail.follow(self._poke.set)
+        for name, body in (("beat", self._beating), ("drive", self._driving)):
+            thread = threading.Thread(target=body, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Finish the visits under way, give the lease back; others take over at once."""
+        self._stop.set()
+        self._poke.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._lease.resign()
+        except SignalboxError as error:
+            log.warning("lease.not_resigned", error=str(error))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the heart beats: the last beat is younger than three intervals."""
+        return self._clock.monotonic() - self.beaten < 3 * self._beat_seconds
+
+    def _beating(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._lease.beat()
+                self.beaten = self._clock.monotonic()
+            except SignalboxError as error:
+                log.warning("lease.beat_failed", error=str(error))
+            self._stop.wait(self._beat_seconds)
+
+    def _driving(self) -> None:
+        while not self._stop.is_set():
+            self._poke.clear()
+            try:
+                self.tick()
+            except SignalboxError as error:
+                log.warning("engine.paused", error=str(error))
+            except Exception:
+                log.exception("engine.defect")
+            self._poke.wait(_TICK_SECONDS)
+
+    def tick(self) -> None:
+        """One round: claim orphans, then give every own run its next visits."""
+        if not self.beaten:
+            return
+        self._lease.claim()
+        with self._database.read() as session:
+            runs = session.exec(
+                select(Run).where(col(Run.state).in_(OPEN), Run.owner == self._lease.name)
+            ).all()
+            rows = {
+                run.id: {r.step: r for r in session.exec(select(StepRow).where(StepRow.run == run.id))}
+                for run in runs
+            }
+        for gone in self._driven.keys() - {run.id for run in runs}:
+            del self._driven[gone]
+        for run in runs:
+            try:
+                self._advance(run, rows[run.id])
+            except LeaseLost as error:
+                log.warning("run.lost", run=run.id, error=str(error))
+                self._driven.pop(run.id, None)
+
+    def _advance(self, run: Run, rows: dict[str, StepRow]) -> None:
+        driven = self._driven.setdefault(run.id, _Driven())
+        if not driven.ready:
+            if self._lease.calls_in_flight_until(run.id) and run.epoch > 1:
+                return
+            driven.ready = True
+        driven.busy = {step: future for step, future in driven.busy.items() if not future.done()}
+        if run.stop and run.state == "running":
+            if not driven.busy:
+                turn_back(self._visitor, run, self._plan(driven, run.plan), rows)
+                driven.wake.clear()
+            return
+        plan = self._plan(driven, run.back if run.state == "rolling_back" else run.plan)
+        standing = {
+            step: Standing(
+                State(row.state), driven.wake.get(step, row.wake_at) if row.state == State.ACTIVE else 0.0
+            )
+            for step, row in rows.items()
+        }
+        if run.stop == "abort" and run.state == "rolling_back":
+            if not driven.busy:
+                end_run(self._visitor, run, "aborted")
+            return
+        todo = moves(plan, standing, self._clock.now())
+        if todo.ended:
+            if not driven.busy:
+                end_run(self._visitor, run, "rolled_back" if run.state == "rolling_back" else "done")
+            return
+        for step_id in todo.visit:
+            if step_id not in driven.busy:
+                driven.busy[step_id] = self._pool.submit(self._visit, run, plan, step_id, driven)
+
+    def _visit(self, run: Run, plan: Plan, step_id: str, driven: _Driven) -> None:
+        try:
+            driven.wake[step_id] = self._visitor.visit(run, plan, plan.step(step_id))
+        except LeaseLost as error:
+            log.warning("run.lost", run=run.id, step=step_id, error=str(error))
+        except SignalboxError as error:
+            log.warning("visit.not_recorded", run=run.id, step=step_id, error=str(error))
+            driven.wake[step_id] = self._clock.now() + 1
+        except Exception:
+            log.exception("visit.defect", run=run.id, step=step_id)
+            driven.wake[step_id] = self._clock.now() + 5
+        finally:
+            self._poke.set()
+
+    def _plan(self, driven: _Driven, text: str) -> Plan:
+        if text not in driven.plans:
+            driven.plans[text] = Plan.model_validate_json(text)
+        return driven.plans[text]

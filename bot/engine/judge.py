@@ -1,0 +1,50 @@
+"""What follows from one look at a step: pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.action import Action
+from bot.verdict import Kind, Verdict
+
+
+class Next(StrEnum):
+    """What a visit does after judging."""
+
+    DONE = "done"
+    ACT = "act"
+    WAIT = "wait"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """A step's history since it was started or retried: calls made, and when (epoch seconds)."""
+
+    started_at: float
+    attempts: int = 0
+    applied_at: float | None = None
+
+
+def after(verdict: Verdict, action: Action, had: Attempts, now: float) -> tuple[Next, str]:
+    """What to do next, and why it gives up when it does.
+
+    Unknown is never done and never acted on: the call might be the second one.
+    """
+    if verdict.kind == Kind.PASS:
+        return Next.DONE, ""
+    late = now - had.started_at >= action.timeout
+    if verdict.kind == Kind.FAIL and action.apply is not None:
+        fresh = had.applied_at is not None and now - had.applied_at < action.grace
+        if fresh and not late:
+            return Next.WAIT, ""
+        if had.attempts < action.tries and not late:
+            return Next.ACT, ""
+        if not late and had.attempts >= action.tries and had.applied_at is not None:
+            if now - had.applied_at < max(action.grace, action.poll):
+                return Next.WAIT, ""
+            return Next.GIVE_UP, f"tried {had.attempts} times: {verdict.why}"
+    if late:
+        return Next.GIVE_UP, f"not seen done within {action.timeout} s: {verdict.why}"
+    return Next.WAIT, ""

@@ -1,0 +1,73 @@
+"""Signal before movement, at the last moment before a call leaves: the intent is committed or there is no call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from bot.act import current
+from bot.engine.lease import CALL_SECONDS, Lease
+from bot.errors import TrailError
+from bot.store.database import Database
+from bot.store.tables import StepRow
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
+
+
+class Intents:
+    """Implements `bot.ports.Register` on the trail, under the lease."""
+
+    def __init__(self, database: Database, trail: Trail, lease: Lease) -> None:
+        self._database = database
+        self._trail = trail
+        self._lease = lease
+        self._open: dict[str, tuple[str, str, str, str]] = {}
+
+    def intent(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> str:
+        """Commit what is about to be done. Raises TrailError or LeaseLost, and then the call must not be made."""
+        act = current()
+        token = uuid.uuid4().hex
+        with self._trail.record() as record:
+            run = self._lease.check(record.session, act.run, margin=CALL_SECONDS, acting=True)
+            row = record.session.get(StepRow, (act.run, act.step))
+            if row is None:
+                raise TrailError(f"Step {act.step} of run {act.run} has no row.")
+            row.call_until = self._database.now(record.session) + CALL_SECONDS
+            record.session.add(row)
+            record.add(
+                Event(
+                    name=Name.CALL_INTENT,
+                    actor=act.person,
+                    change=run.change,
+                    run=act.run,
+                    step=act.step,
+                    ok=None,
+                    detail={
+                        "intent": token,
+                        "service": service,
+                        "operation": operation,
+                        "region": region,
+                        "params": dict(params),
+                        "key": act.key(operation),
+                        "epoch": run.epoch,
+                    },
+                )
+            )
+            self._open[token] = (act.person, run.change, act.run, act.step)
+        return token
+
+    def outcome(self, intent: str, *, ok: bool | None, request_id: str, error: str = "") -> None:
+        """What came of it; written even when the lease is gone, since the call was made."""
+        person, change, run, step = self._open.pop(intent)
+        self._trail.note(
+            Event(
+                name=Name.CALL_OUTCOME,
+                actor=person,
+                change=change,
+                run=run,
+                step=step,
+                ok=ok,
+                detail={"intent": intent, "request_id": request_id, "error": error[:500]},
+            )
+        )
