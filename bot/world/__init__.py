@@ -1,0 +1,60 @@
+"""The outside: the only importers of boto3, kubernetes, httpx and dnspython.
+
+Everything here answers in the words of `bot.ports` and fails in those of `bot.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.clock import Clock
+from bot.ports import Ports, Register
+from bot.world.capacity import AwsCapacity
+from bot.world.databases import AwsDatabases
+from bot.world.dns import AwsDns
+from bot.world.hooks import Hooks
+from bot.world.http import PinnedHttp
+from bot.world.kubernetes import KubernetesClusters
+from bot.world.kubernetes_access import KubernetesAccess
+from bot.world.name_servers import NameServers
+from bot.world.network import AwsNetwork
+from bot.world.prometheus import Prometheus
+from bot.world.sessions import AwsSessions
+
+__all__ = ["open_world"]
+
+
+def open_world(
+    *,
+    register: Register,
+    clock: Clock,
+    state: Path,
+    resolver: str | None,
+    dns_port: int = 53,
+    kubeconfig: str | None,
+    clusters: Mapping[str, str],
+    prometheus: str | None,
+    impersonate: bool = False,
+) -> Ports:
+    """Every port on the real outside; no call is made yet.
+
+    `state` keeps what was learned of clusters; `resolver` (`ip:port`) resolves name servers' names, None is
+    the system's; `clusters` maps a Region to its EKS cluster, used for KUBECONFIG contexts too; with
+    `impersonate` Kubernetes changes are made as the act's person.
+    """
+    hooks = Hooks(register)
+    aws = AwsSessions(hooks)
+    access = KubernetesAccess(
+        hooks=hooks, aws=aws, clock=clock, state=state, kubeconfig=kubeconfig, clusters=clusters
+    )
+    return Ports(
+        databases=AwsDatabases(aws, clock),
+        network=AwsNetwork(aws),
+        capacity=AwsCapacity(aws),
+        dns=AwsDns(aws, NameServers(resolver, dns_port)),
+        clusters=KubernetesClusters(access, impersonate=impersonate),
+        metrics=Prometheus(prometheus),
+        http=PinnedHttp(hooks),
+        clock=clock,
+    )

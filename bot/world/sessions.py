@@ -1,0 +1,107 @@
+"""boto3 clients: one factory, every client pinned to a Region, no call without a bound on its time."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bot.world.hooks import Hooks, changes_aws
+from bot.world.patience import reads
+from bot.world.refusals import passing, translated
+
+CONNECT_SECONDS = 2
+READ_SECONDS = 6
+
+# The SDK's own retries are off: a change is sent once, so that one intent is one request; reads are retried
+# here, where the bound is in sight.
+_CONFIG = Config(
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    max_pool_connections=24,
+    user_agent_extra="signalbox",
+    s3={"us_east_1_regional_endpoint": "regional"},
+)
+
+
+class AwsSessions:
+    """Calls to AWS by service, Region and operation. `AWS_ENDPOINT_URL` is honored by boto3 itself."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        core = botocore.session.get_session()
+        # The global STS endpoint is in us-east-1, which may be the Region that is gone.
+        core.set_config_variable("sts_regional_endpoints", "regional")
+        self._session = boto3.session.Session(botocore_session=core)
+        hooks.attach(self._session)
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def call(self, service: str, region: str, operation: str, **params: Any) -> dict[str, Any]:
+        """Call an operation by boto3's name for it (`describe_db_clusters`) and return its answer.
+
+        Changes are sent once; reads at most three times within eight seconds, and only when the first
+        answer was a throttle, a broken server or a refused connection. Raises Unreachable, Rejected or
+        Conflict; for changes also whatever the register raises.
+        """
+        client = self._client(service, region)
+        method = getattr(client, operation)
+        change = changes_aws(client.meta.method_to_api_mapping[operation], params)
+        answer: dict[str, Any] = {}
+        try:
+            if change:
+                answer = method(**params)
+            else:
+                for attempt in reads(passing):
+                    with attempt:
+                        answer = method(**params)
+        except (BotoCoreError, ClientError) as error:
+            raise translated(
+                error, service=service, operation=operation, region=region, change=change
+            ) from error
+        return answer
+
+    def cluster_token(self, region: str, cluster: str) -> str:
+        """A bearer token for an EKS cluster, good for about 15 minutes; signed here, no call is made.
+
+        It is a presigned STS GetCallerIdentity with the cluster's name as a signed header, in the form that
+        `aws eks get-token` writes. Raises Rejected when there are no credentials to sign with.
+        """
+        try:
+            url = self._client("sts", region).generate_presigned_url(
+                "get_caller_identity", Params={"x-k8s-aws-id": cluster}, ExpiresIn=60, HttpMethod="GET"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise translated(error, service="sts", operation="sign", region=region, change=False) from error
+        return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+    def _client(self, service: str, region: str) -> Any:
+        with self._lock:
+            client = self._clients.get((service, region))
+            if client is None:
+                try:
+                    client = self._session.client(service, region_name=region, config=_CONFIG)
+                except BotoCoreError as error:
+                    raise translated(
+                        error, service=service, operation="client", region=region, change=False
+                    ) from error
+                if service == "sts":
+                    client.meta.events.register("provide-client-params.sts.GetCallerIdentity", _keep_cluster)
+                    client.meta.events.register("before-sign.sts.GetCallerIdentity", _sign_cluster)
+                self._clients[service, region] = client
+            return client
+
+
+def _keep_cluster(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    if "x-k8s-aws-id" in params:
+        context["x-k8s-aws-id"] = params.pop("x-k8s-aws-id")
+
+
+def _sign_cluster(request: Any, **_: Any) -> None:
+    if "x-k8s-aws-id" in request.context:
+        request.headers["x-k8s-aws-id"] = request.context["x-k8s-aws-id"]
