@@ -30,14 +30,16 @@ async function act(node, element, block, value, context) {
     node.classList.add("failed");
     node.title = trouble;
     node.parentElement?.querySelector(":scope > .trouble")?.remove();
-    node.after(el("span", { class: "trouble", role: "alert" }, `⚠ ${trouble}`));
+    node.after(el("span", { class: "trouble", role: "alert" }, trouble));
   }
   return !trouble;
 }
 
 function button(element, block, context) {
-  const label = text(element.text);
+  const label = el("span", {}, text(element.text));
   const look = { class: `button ${element.style ?? ""}`, data: { focus: `${block.block_id}/${element.action_id}/${element.value ?? ""}`, action: element.action_id ?? "" }, "aria-label": element.accessibility_label };
+  const failed = context.failed?.includes(element.action_id);
+  if (failed) Object.assign(look, { class: `${look.class} failed`, title: "The app did not answer the last click" });
   const pressed = (event) => act(event.currentTarget, element, block, element.value, context);
   if (element.url) return el("a", { ...look, href: /^https?:/i.test(element.url) ? element.url : undefined, target: "_blank", rel: "noopener noreferrer", on: { click: pressed } }, label);
   return el("button", { ...look, type: "button", on: { click: pressed } }, label);

@@ -1,6 +1,7 @@
 /** Where people type: messages, and slash commands completed by keyboard. */
 
 import { post } from "./api.js";
+import { trouble } from "./click.js";
 import { el } from "./dom.js";
 import { app } from "./state.js";
 
@@ -128,7 +129,7 @@ export class Composer {
     this.#say("");
     try {
       const answer = await post("/page/send", { user: app.user, ...target, text: named(text) });
-      if (answer.ok === false && answer.error) this.#say(String(answer.error));
+      if (answer.ok === false && answer.error) this.#say(trouble(answer.error));
     } catch (refused) {
       this.#say(refused.message);
       if (!this.box.value) this.box.value = text; // nothing typed is lost

@@ -2,8 +2,8 @@
 
 import { post, read } from "./api.js";
 import { blocks } from "./blocks.js";
+import { clicks } from "./click.js";
 import { byId, el } from "./dom.js";
-import { viewAct } from "./modal.js";
 import { app } from "./state.js";
 
 let shape = "";
@@ -22,6 +22,6 @@ export async function refreshHome() {
   if (now === shape) return;
   shape = now;
   byId("home").replaceChildren(
-    ...(view ? blocks(view.blocks, { act: viewAct(view) }) : [el("p", { class: "empty" }, "Signalbox has published no Home for this persona.")]),
+    ...(view ? blocks(view.blocks, { act: clicks({ view_id: view.id }) }) : [el("p", { class: "empty" }, "Signalbox has published no Home for this persona.")]),
   );
 }

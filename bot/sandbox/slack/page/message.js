@@ -1,7 +1,7 @@
 /** One message: who, when, what, and for a top-level one the way into its thread. */
 
-import { post } from "./api.js";
 import { blocks } from "./blocks.js";
+import { clicks } from "./click.js";
 import { stamp } from "./dates.js";
 import { el } from "./dom.js";
 import { mrkdwn } from "./mrkdwn.js";
@@ -12,7 +12,7 @@ const SLACKBOT = "Slackbot"; // speaks for Slack itself, so it does not wear the
 /** Initials on the persona's own tint; the app has its signal. */
 export function avatar(name, bot) {
   if (bot && name !== SLACKBOT) return el("img", { class: "avatar bot", src: "/assets/signal.svg", alt: "" });
-  const place = app.personas.findIndex((one) => one.name === name);
+  const place = app.personas.findIndex((one) => one.name === name || one.real_name === name);
   const full = app.personas[place]?.real_name ?? name;
   const initials = full.split(/[\s-]+/).map((word) => word[0] ?? "").join("").slice(0, 2).toUpperCase();
   return el("span", { class: `avatar ${place < 0 ? "nobody" : `tint${place % 9}`}`, "aria-hidden": "true" }, initials);
@@ -31,21 +31,11 @@ function replies(message, open) {
   return el("button", { class: "replies", type: "button", data: { focus: `replies/${message.ts}` }, on: { click: () => open(message.ts) } }, el("b", {}, count), last);
 }
 
-const deliver = (channelId, message) => async (element, block, value) => {
-  try {
-    const body = { user: app.user, channel: channelId, ts: message.ts, action_id: element.action_id, block_id: block.block_id, value };
-    const answer = await post("/page/click", body);
-    return answer.ok === false ? String(answer.error ?? "The app did not respond.") : null;
-  } catch (refused) {
-    return refused.message;
-  }
-};
-
 /** `open(ts)`, if given, is how its thread opens. */
 export function message(one, channelId, open) {
   const when = stamp(one.ts);
   const body = one.blocks?.length
-    ? el("div", { class: "card" }, blocks(one.blocks, { act: deliver(channelId, one) }))
+    ? el("div", { class: "card" }, blocks(one.blocks, { act: clicks({ channel: channelId, ts: one.ts }), failed: one.failed ?? [] }))
     : el("div", { class: "text" }, mrkdwn(one.text ?? ""));
   return el(
     "li",

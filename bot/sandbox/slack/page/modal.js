@@ -1,7 +1,8 @@
 /** The stack of modals: the top one is shown, what was typed survives an update. */
 
-import { post, read } from "./api.js";
+import { coalesced, post, read } from "./api.js";
 import { blocks, text, undrawn } from "./blocks.js";
+import { clicks, trouble as words } from "./click.js";
 import { byId, el } from "./dom.js";
 import { given, input } from "./inputs.js";
 import { app } from "./state.js";
@@ -68,7 +69,7 @@ async function submit(view) {
   try {
     const answer = await post("/page/submit", { user: app.user, view_id: view.id, values });
     if (answer.errors) complain(answer.errors);
-    else if (answer.ok === false || answer.error) trouble(answer.error ?? "We had some trouble connecting. Try again?");
+    else if (answer.ok === false || answer.error) trouble(answer.notice ?? words(answer.error));
   } catch (refused) {
     trouble(refused.message);
   } finally {
@@ -82,17 +83,6 @@ async function close(view) {
   await post("/page/close", { user: app.user, view_id: view.id }).catch((refused) => trouble(refused.message));
   await refreshViews();
 }
-
-/** Delivers an action inside a view. */
-export const viewAct = (view) => async (element, block, value) => {
-  const body = { user: app.user, view_id: view.id, action_id: element.action_id, block_id: block.block_id, value };
-  try {
-    const answer = await post("/page/click", body);
-    return answer.ok === false ? String(answer.error ?? "The app did not respond.") : null;
-  } catch (refused) {
-    return refused.message;
-  }
-};
 
 function draw(view, depth) {
   const dialog = byId("view");
@@ -112,7 +102,7 @@ function draw(view, depth) {
         el("h2", { id: "view-title" }, text(view.title)),
         el("button", { type: "button", class: "icon", "aria-label": "Close", title: "Close (Esc)", on: { click: () => close(view) } }, "×"),
       ),
-      el("div", { class: "body", tabindex: -1, autofocus: true }, blocks(view.blocks, { act: viewAct(view), field: field(view), typed: () => undefined })),
+      el("div", { class: "body", tabindex: -1, autofocus: true }, blocks(view.blocks, { act: clicks({ view_id: view.id }), field: field(view), typed: () => undefined })),
       el("p", { class: "trouble", role: "alert", hidden: true }),
       el(
         "footer",
@@ -124,13 +114,15 @@ function draw(view, depth) {
   );
   top = view;
   if (!dialog.open) dialog.showModal();
+  trouble(view.notice);
   if (sameView) dialog.querySelector(".body").scrollTop = scrolled;
   const focus = held && dialog.querySelector(`[data-focus="${CSS.escape(held)}"]`);
   (focus || (sameView ? null : fields[0]?.node.matches(".boxes") ? fields[0].node.querySelector("input") : fields[0]?.node))?.focus();
+  if (Object.keys(view.errors ?? {}).length) complain(view.errors);
 }
 
 /** Shows what the simulator says is open for this persona. */
-export async function refreshViews() {
+export const refreshViews = coalesced(async () => {
   const { views } = await read("/page/views", { user: app.user });
   const view = views.at(-1);
   if (!view) {
@@ -140,11 +132,11 @@ export async function refreshViews() {
     if (byId("view").open) byId("view").close();
     return;
   }
-  const now = JSON.stringify({ ...view, state: null, depth: views.length });
+  const now = JSON.stringify({ ...view, state: null, hash: null, depth: views.length });
   if (now === shape && byId("view").open) return;
   shape = now;
   draw(view, views.length);
-}
+});
 
 byId("view").addEventListener("cancel", (event) => {
   event.preventDefault();
