@@ -65,12 +65,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Method:
-    """A Web API method: who may call it, how often, and what it does."""
+    """A Web API method: what it does, its scope, its rate, and whose token it takes (bot or app)."""
 
     run: Callable[[Call], dict[str, Any]]
     scope: str | None
     per_minute: int
-    token: str = "bot"
+    caller: str = "bot"
 
 
 class WebApi:
@@ -125,7 +125,7 @@ class WebApi:
         kind = self._tokens.get(token)
         if kind is None:
             raise Refusal("invalid_auth")
-        if kind != method.token:
+        if kind != method.caller:
             raise Refusal("not_allowed_token_type")
         if method.scope and method.scope not in self._scopes:
             provided = ",".join(sorted(self._scopes))

@@ -35,7 +35,7 @@ class PeopleApi:
         """By name."""
         return {
             "auth.test": Method(self.who_am_i, None, TIER_4 * 10),
-            "apps.connections.open": Method(self.connect, None, TIER_4, token="app"),
+            "apps.connections.open": Method(self.connect, None, TIER_4, caller="app"),
             "users.info": Method(self.user, "users:read", TIER_4),
             "users.list": Method(self.users, "users:read", TIER_2),
             "users.lookupByEmail": Method(self.by_email, "users:read.email", TIER_3),
@@ -195,7 +195,7 @@ class PeopleApi:
 
 
 def _page(rows: list[Any], call: Call, size: int = PAGE_SIZE) -> tuple[list[Any], str]:
-    """The page asked for and the cursor of the next one, empty at the end. Raises Refusal `invalid_cursor`."""
+    """The page asked for and the next cursor, empty at the end. Raises Refusal `invalid_cursor`."""
     cursor = call.text("cursor") or "at:0"
     if not cursor.startswith("at:") or not cursor[3:].isdigit():
         raise Refusal("invalid_cursor")

@@ -11,7 +11,7 @@ from bot.sandbox.slack.elements import interactive, options
 from bot.sandbox.slack.errors import Refusal
 from bot.sandbox.slack.kit import ID_LENGTH, Fault, flag, items, one_of, shape, string
 from bot.sandbox.slack.kit_blocks import ANY_BLOCK, BLOCKS
-from bot.sandbox.slack.kit_elements import plain
+from bot.sandbox.slack.kit_elements import INTERACTIVE, plain
 
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
@@ -118,10 +118,8 @@ def _fill(blocks: list[dict[str, Any]]) -> None:
 
 
 def _name(element: Any) -> None:
-    silent = {"image", "plain_text", "mrkdwn", "card"}
-    if isinstance(element, dict) and element["type"] not in silent | {"rich_text_section"}:
-        if not str(element["type"]).startswith("rich_text_") or element["type"] == "rich_text_input":
-            element.setdefault("action_id", _short_id())
+    if isinstance(element, dict) and element["type"] in INTERACTIVE:
+        element.setdefault("action_id", _short_id())
 
 
 def _short_id() -> str:

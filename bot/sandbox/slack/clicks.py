@@ -21,10 +21,10 @@ async def click(
     block_id: str | None = None,
     value: Any = None,
 ) -> dict[str, Any]:
-    """Act on the element with this action id, or on the button with this text. A `confirm` dialog is confirmed.
+    """Act on the element with this action id, or the button with this text. A `confirm` dialog is confirmed.
 
-    `ts` is a message's, a view's id, or `home`. What a button carries comes from the stored message; `value` is
-    the choice in a menu. Somebody who does not see the message cannot click in it.
+    `ts` is a message's, a view's id, or `home`. What a button carries comes from the stored message; `value`
+    is the choice in a menu. Somebody who does not see the message cannot click in it.
     """
     persona = desk.who(user)
     view = desk.views.homes.get(persona.id) if ts == "home" else desk.views.find(view_id=ts)

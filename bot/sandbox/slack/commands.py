@@ -13,16 +13,16 @@ NO_RESPONSE = "`{}` failed because the app did not respond. Please try again or 
 NOT_IN_THREADS = "{} is not supported in threads. Sorry!"
 UNKNOWN = (
     "{} is not a valid command. In Slack, all messages that start with the “/” character are interpreted as "
-    "commands. If you are trying to send a message and not run a command, try preceding the “/” with an empty "
-    "space."
+    "commands. If you are trying to send a message and not run a command, try preceding the “/” with an "
+    "empty space."
 )
 
 
 async def run(desk: Desk, user: str, channel: str, text: str, thread_ts: str | None = None) -> dict[str, Any]:
     """Send a command and wait for its acknowledgement, at most three real seconds.
 
-    A command in a thread, an unregistered one, and one of an external member never reach the app: Slack answers
-    by itself. What failed is told by Slackbot, privately.
+    A command in a thread, an unregistered one, and one of an external member never reach the app: Slack
+    answers by itself. What failed is told by Slackbot, privately.
     """
     persona = desk.who(user)
     room = desk.where(persona, channel)

@@ -1,4 +1,4 @@
-"""From Slack to the bot: one way or the other, three seconds for an acknowledgement, retries for events only."""
+"""From Slack to the bot: one of two ways, three seconds for an acknowledgement, retries for events only."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EVENT_RETRIES = (0.0, 60.0, 300.0)
 class Ack:
     """What came of one delivery.
 
-    `payload` is the body of the acknowledgement. `error` is None, `operation_timeout`, `dispatch_failed` (nobody
-    there) or `http_client_error`. `no_retry` is the bot's wish not to be sent this event again.
+    `payload` is the body of the acknowledgement. `error` is None, `operation_timeout`, `dispatch_failed`
+    (nobody there) or `http_client_error`. `no_retry` is the bot's wish not to be sent this event again.
     """
 
     ms: float

@@ -100,8 +100,8 @@ def options(element: dict[str, Any]) -> list[dict[str, Any]]:
 def chosen(element: dict[str, Any], value: Any) -> dict[str, Any]:
     """The entry of `state.values` once a person chose `value`.
 
-    `value` is the option's value (a list of them for many), the text typed, the id or date picked; None is nothing.
-    Raises NoSuchOption.
+    `value` is the option's value (a list of them for many), the text typed, the id or date picked; None is
+    nothing. Raises NoSuchOption.
     """
     kind = element["type"]
     if kind in ONE_OPTION:

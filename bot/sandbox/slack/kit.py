@@ -154,10 +154,10 @@ def at_least_one(*names: str) -> Check:
     return check
 
 
-def later(find: Callable[[], Check]) -> Check:
-    """A check that is looked up when used: shapes may contain each other."""
+def later(find: Callable[[], Mapping[str, Check]], what: str) -> Check:
+    """Like `by_type`, of shapes that are looked up when used: they may contain each other."""
 
     def check(value: Any, at: str, faults: list[Fault]) -> None:
-        find()(value, at, faults)
+        by_type(find(), what)(value, at, faults)
 
     return check

@@ -167,7 +167,7 @@ BLOCKS: dict[str, Check] = {
     "carousel": _block({"elements": items(by_type({"card": CARD}, "carousel"), 1, 10, plural="cards")}),
     "container": both(
         _block(
-            {"child_blocks": items(later(lambda: ANY_BLOCK), 1, 10, plural="blocks")},
+            {"child_blocks": items(later(lambda: BLOCKS, "block"), 1, 10, plural="blocks")},
             title=plain(150),
             rich_text_title=RICH_TEXT,
             subtitle=text(150),

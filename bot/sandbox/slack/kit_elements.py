@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bot.sandbox.slack.kit import (
     ID_LENGTH,
     URL_LENGTH,
@@ -59,13 +61,12 @@ DISPATCH = shape({}, {"trigger_actions_on": items(one_of("on_enter_pressed", "on
 IDS = items(string(ID_LENGTH), 0, 100)
 
 
-def _element(required: dict[str, Check] | None = None, **optional: Check) -> Check:
-    common = {"action_id": ACTION_ID, "confirm": CONFIRM, "focus_on_load": flag(), "placeholder": plain(150)}
-    return shape({"type": string(50), **(required or {})}, {**common, **optional})
+def _bare(required: Mapping[str, Check], /, **optional: Check) -> Check:
+    return shape({"type": string(50), **required}, {"action_id": ACTION_ID, **optional})
 
 
-def _bare(required: dict[str, Check] | None = None, **optional: Check) -> Check:
-    return shape({"type": string(50), **(required or {})}, {"action_id": ACTION_ID, **optional})
+def _element(**optional: Check) -> Check:
+    return _bare({}, confirm=CONFIRM, focus_on_load=flag(), placeholder=plain(150), **optional)
 
 
 _OPTIONS = {"options": items(OPTION, 1, 100, plural="options"), "option_groups": items(OPTION_GROUP, 1, 100)}
@@ -114,7 +115,7 @@ PICKERS: dict[str, Check] = {
     "datepicker": _element(initial_date=string(10)),
     "timepicker": _element(initial_time=string(5), timezone=string(100)),
     "datetimepicker": _bare(
-        initial_date_time=number(1_000_000_000, 9_999_999_999), confirm=CONFIRM, focus_on_load=flag()
+        {}, initial_date_time=number(1_000_000_000, 9_999_999_999), confirm=CONFIRM, focus_on_load=flag()
     ),
     "checkboxes": _bare(
         {"options": items(MARKED_OPTION, 1, 10, plural="options")},
@@ -132,14 +133,15 @@ PICKERS: dict[str, Check] = {
 _TYPED = {"placeholder": plain(150), "dispatch_action_config": DISPATCH, "focus_on_load": flag()}
 INPUTS: dict[str, Check] = {
     "plain_text_input": _bare(
+        {},
         initial_value=string(3000, least=0),
         multiline=flag(),
         min_length=number(0, 3000),
         max_length=number(1, 3000),
         **_TYPED,
     ),
-    "email_text_input": _bare(initial_value=string(3000), **_TYPED),
-    "url_text_input": _bare(initial_value=string(3000), **_TYPED),
+    "email_text_input": _bare({}, initial_value=string(3000), **_TYPED),
+    "url_text_input": _bare({}, initial_value=string(3000), **_TYPED),
     "number_input": _bare(
         {"is_decimal_allowed": flag()},
         initial_value=string(100),
@@ -147,8 +149,8 @@ INPUTS: dict[str, Check] = {
         max_value=string(100),
         **_TYPED,
     ),
-    "rich_text_input": _bare(initial_value=shape({}, {}), **_TYPED),
-    "file_input": _bare(filetypes=items(string(20), 1, 100), max_files=number(1, 10)),
+    "rich_text_input": _bare({}, initial_value=shape({}, {}), **_TYPED),
+    "file_input": _bare({}, filetypes=items(string(20), 1, 100), max_files=number(1, 10)),
 }
 IMAGE_ELEMENT = both(
     shape({"type": string(20), "alt_text": string(2000)}, {"image_url": URL, "slack_file": SLACK_FILE}),
@@ -172,3 +174,5 @@ IN_INPUT = by_type({**SELECTS, **PICKERS, **INPUTS}, "element of input")
 IN_CONTEXT_ACTIONS = by_type(
     {"feedback_buttons": FEEDBACK_BUTTONS, "icon_button": ICON_BUTTON}, "element of context_actions"
 )
+
+INTERACTIVE = {"button", "overflow", "feedback_buttons", "icon_button", *SELECTS, *PICKERS, *INPUTS}

@@ -1,7 +1,7 @@
 """The page in the browser: its files, its questions, and a stream that says when to ask again.
 
-Answers only a browser that came by a loopback name, and takes only JSON: another site that resolves to this machine,
-or posts a form to it, must not be able to press a button here.
+Answers only a browser that came by a loopback name, and takes only JSON: another site that resolves to this
+machine, or posts a form to it, must not be able to press a button here.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from bot.sandbox.slack.message import Message
 from bot.sandbox.slack.views import View
 from bot.sandbox.slack.workspace import Room, new_id
 
-VERIFICATION_TOKEN = "deprecated-verification-token"
+VERIFICATION = "deprecated in favour of signatures"
 
 
 def slash_command(
@@ -19,7 +19,7 @@ def slash_command(
 ) -> dict[str, Any]:
     """A slash command; sent as JSON in Socket Mode, as form fields over HTTP."""
     return {
-        "token": VERIFICATION_TOKEN,
+        "token": VERIFICATION,
         "team_id": TEAM,
         "team_domain": DOMAIN,
         "channel_id": room.id,
@@ -112,7 +112,7 @@ def closed(persona: Persona, view: View, *, is_cleared: bool) -> dict[str, Any]:
 def event(inner: dict[str, Any], at: float, *, external: bool = False) -> dict[str, Any]:
     """An `event_callback` around an event."""
     return {
-        "token": VERIFICATION_TOKEN,
+        "token": VERIFICATION,
         "team_id": TEAM,
         "api_app_id": APP,
         "type": "event_callback",
@@ -146,6 +146,6 @@ def _interaction(persona: Persona, kind: str, trigger_id: str) -> dict[str, Any]
             "team_id": persona.team,
         },
         "api_app_id": APP,
-        "token": VERIFICATION_TOKEN,
+        "token": VERIFICATION,
         "trigger_id": trigger_id,
     }

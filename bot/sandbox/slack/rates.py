@@ -27,8 +27,8 @@ class Bucket:
 class Rates:
     """Token buckets per method, and per channel for posting.
 
-    `speed` multiplies every allowance, so that a run squeezed into a tenth of its time meets the limits that it
-    would meet in full time.
+    `speed` multiplies every allowance, so that a run squeezed into a tenth of its time meets the limits that
+    it would meet in full time.
     """
 
     def __init__(self, now: Callable[[], float], speed: float = 1.0) -> None:

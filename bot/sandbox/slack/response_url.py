@@ -97,7 +97,7 @@ class ResponseUrls:
         return web.Response(text="ok") if error is None else web.Response(status=400, text=error)
 
     def show(self, room: Room, user: str, body: dict[str, Any]) -> Message:
-        """Post a message that came in an acknowledgement. Raises Refusal for one that Slack would not take."""
+        """Post a message that came in an acknowledgement. Raises Refusal for one that Slack does not take."""
         return self._post(Address(room, user, self._now()), Call("acknowledgement", body))
 
     def _apply(self, address: Address, call: Call) -> None:

@@ -56,9 +56,9 @@ COMMANDS = (
 class SlackStandIn:
     """Slack for one workspace and one app, on one event loop.
 
-    Payloads go over Socket Mode, or, when `request_url` is given, as signed POSTs to `request_url` + /slack/events.
-    `speed` widens rate limits for a sandbox whose waits are that many times shorter. `now` is epoch seconds; the
-    three seconds of an acknowledgement are real whatever it says.
+    Payloads go over Socket Mode, or, when `request_url` is given, as signed POSTs to `request_url` +
+    /slack/events. `speed` widens rate limits for a sandbox whose waits are that many times shorter. `now` is
+    epoch seconds; the three seconds of an acknowledgement are real whatever it says.
     """
 
     def __init__(
@@ -80,7 +80,9 @@ class SlackStandIn:
     ) -> None:
         self._base_url = [""]
         self._troubles = Troubles(faults)
-        self._workspace = Workspace(personas, channels, bot_channels=bot_channels, now=now)
+        self._workspace = Workspace(
+            personas, channels, bot_channels=bot_channels, now=now, changed=self._changed
+        )
         self._views = Views(self._changed)
         self._triggers = Triggers(now)
         self._links = Links(self._troubles, lambda: self._changed("bot", None))
@@ -120,7 +122,6 @@ class SlackStandIn:
             commands={one.command: one for one in commands},
         )
         self._page = Page(self, self._desk)
-        self._workspace.changed = self._changed
 
     def routes(self) -> list[web.RouteDef]:
         """Slack's own addresses."""
@@ -207,8 +208,8 @@ class SlackStandIn:
     ) -> list[dict[str, Any]]:
         """Top-level messages of a channel, or a parent with its replies; oldest first, ephemerals included.
 
-        With `user` only what that person sees; without, everybody's ephemerals (`ephemeral_to`). Raises LookupError
-        for a channel that does not exist or that this user is not in.
+        With `user` only what that person sees; without, everybody's ephemerals (`ephemeral_to`). Raises
+        LookupError for a channel that does not exist or that this user is not in.
         """
         room = self._workspace.room(channel)
         persona = self._workspace.persona(user) if user else None
@@ -260,7 +261,7 @@ class SlackStandIn:
         return self._links.drop(polite=polite)
 
     def lose_next_answer(self, method: str) -> None:
-        """Carry out the next call of `method` (or `response_url`) and reset its connection instead of answering."""
+        """Carry out the next call of `method` (or `response_url`), then reset instead of answering."""
         self._troubles.lose_next_answer(method)
 
     def throttle_next(self, method: str, retry_after: int = 1) -> None:

@@ -43,7 +43,7 @@ async def submit(desk: Desk, user: str, view_id: str, values: dict[str, Any]) ->
 
 
 async def close(desk: Desk, user: str, view_id: str, *, everything: bool = False) -> dict[str, Any]:
-    """Close the modal in front, or the whole stack; the app hears of it if it asked to (`notify_on_close`)."""
+    """Close the modal in front, or the whole stack; the app hears of it if it asked (`notify_on_close`)."""
     persona = desk.who(user)
     view = desk.views.top(persona.id)
     if view is None or view.id != view_id:

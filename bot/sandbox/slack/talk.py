@@ -15,7 +15,7 @@ MENTION = f"<@{BOT_USER}>"
 
 
 async def say(desk: Desk, user: str, channel: str, text: str, thread_ts: str | None = None) -> dict[str, Any]:
-    """Write a message. The bot hears of it only if it is mentioned, by `@signalbox` too, in a channel it is in."""
+    """Write a message. The bot hears of it only if mentioned, by `@signalbox` too, in a channel it is in."""
     persona = desk.who(user)
     room = desk.where(persona, channel)
     if thread_ts:

@@ -32,8 +32,8 @@ SENT_KEYS = (
 class View:
     """A modal or Home tab of one person.
 
-    `errors` (by block id) and `notice` are what the client shows beside the blocks after a submission that was
-    refused or got lost.
+    `errors` (by block id) and `notice` are what the client shows beside the blocks after a submission that
+    was refused or got lost.
     """
 
     id: str

@@ -55,10 +55,11 @@ class Workspace:
         *,
         bot_channels: Iterable[str] | None,
         now: Callable[[], float],
+        changed: Changed,
     ) -> None:
         self.personas = dict(personas)
         self.now = now
-        self.changed: Changed = lambda _what, _channel=None: None
+        self.changed = changed
         joined = set(channels if bot_channels is None else bot_channels)
         self.rooms: dict[str, Room] = {}
         for channel in channels.values():
