@@ -1,0 +1,103 @@
+"""Which estate is in force: the file when it is good, else the last one that was accepted, said loudly."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import structlog
+from sqlmodel import col, select
+
+from bot.clock import Clock
+from bot.errors import EstateError
+from bot.estate import Estate
+from bot.estate_file import read_estate
+from bot.store.tables import EstateRow
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
+
+log = structlog.get_logger()
+
+
+class Estates:
+    """Holds the estate in force and follows its file."""
+
+    def __init__(self, path: Path, trail: Trail, clock: Clock) -> None:
+        """Raises EstateError when the file is broken and no estate was ever accepted."""
+        self._path = path
+        self._trail = trail
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stamp = 0
+        self.complaint = ""
+        self._estate = self._first()
+
+    @property
+    def now(self) -> Estate:
+        """The estate in force; re-reads the file when it has changed."""
+        with self._lock:
+            if self._changed():
+                self._reload()
+            return self._estate
+
+    def _first(self) -> Estate:
+        self._changed()
+        try:
+            estate = read_estate(self._path)
+        except EstateError as error:
+            last = self._last_accepted()
+            if last is None:
+                raise
+            self._complain(error)
+            return last
+        self._accept(estate)
+        return estate
+
+    def _reload(self) -> None:
+        try:
+            estate = read_estate(self._path)
+        except EstateError as error:
+            self._complain(error)
+            return
+        self.complaint = ""
+        if estate.digest != self._estate.digest:
+            self._accept(estate)
+        self._estate = estate
+
+    def _changed(self) -> bool:
+        try:
+            stamp = self._path.stat().st_mtime_ns
+        except OSError:
+            stamp = -1
+        changed, self._stamp = stamp != self._stamp, stamp
+        return changed
+
+    def _complain(self, error: EstateError) -> None:
+        self.complaint = f"The estate's file is broken; the last accepted estate is in force. {error.what}"
+        log.error("estate.refused", error=error.what)
+        self._trail.note(Event(name=Name.ESTATE_REFUSED, ok=False, detail={"why": error.what[:2000]}))
+
+    def _accept(self, estate: Estate) -> None:
+        before = self._last_row()
+        if before is not None and before.digest == estate.digest:
+            return
+        with self._trail.record() as record:
+            row = record.session.get(EstateRow, estate.digest) or EstateRow(
+                digest=estate.digest, body="", at=0
+            )
+            row.body, row.at = estate.model_dump_json(), self._clock.now()
+            record.session.add(row)
+            record.add(
+                Event(
+                    name=Name.ESTATE_ACCEPTED,
+                    detail={"before": before.digest if before else "", "after": estate.digest},
+                )
+            )
+
+    def _last_row(self) -> EstateRow | None:
+        with self._trail.database.read() as session:
+            return session.exec(select(EstateRow).order_by(col(EstateRow.at).desc()).limit(1)).first()
+
+    def _last_accepted(self) -> Estate | None:
+        row = self._last_row()
+        return Estate.model_validate_json(row.body) if row else None

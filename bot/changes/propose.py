@@ -1,0 +1,178 @@
+"""A request becomes a proposal: a plan, its digest, and the question whether to run it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from bot.changes.estates import Estates
+from bot.changes.planner import Planned, Planner
+from bot.clock import span
+from bot.errors import Blocked, Refused
+from bot.estate import Estate
+from bot.policy import check_asker
+from bot.reply import Caller, Proposal
+from bot.store.tables import Change, Decision
+from bot.trail.append import Record, Trail
+from bot.trail.event import Event, Name
+from runbooks.request import Request
+
+OPEN_CHANGES = ("proposed", "running")
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Takes requests."""
+
+    estates: Estates
+    planner: Planner
+    trail: Trail
+
+    def propose(self, request: Request, caller: Caller, words: str, *, dry_run: bool) -> Proposal:
+        """Plan the request and open the question. Raises NotAllowed, Blocked, Refused: nothing was changed."""
+        estate = self.estates.now
+        kind = "failover-planned" if request.planned else "failover"
+        check_asker(estate, kind, caller.person, caller.where, face=caller.face)
+        if not dry_run:
+            with self.trail.database.read() as session:
+                refuse_second(session)
+        planned = self.planner.plan(estate, request)
+        if planned.preflight.blockers:
+            raise Refused(
+                "This cannot be done now:\n• " + "\n• ".join(planned.preflight.blockers),
+                then="Clear what blocks it and ask again.",
+            )
+        change = Change(
+            id=secrets.token_hex(4),
+            kind=kind,
+            title=planned.plan.title,
+            command=words,
+            reason=request.reason,
+            request=json.dumps(request.as_json()),
+            requester=caller.person,
+            face=caller.face,
+            channel=caller.where if caller.face == "slack" else self._home(estate),
+            state="dry_run" if dry_run else "proposed",
+            digest=planned.plan.digest,
+            plan=planned.plan.model_dump_json(),
+            created_at=self.planner.clock.now(),
+        )
+        with self.trail.record() as record:
+            record.session.add(change)
+            if dry_run:
+                change.closed_at = change.created_at
+                record.add(_planned_event(Name.CHANGE_DRY_RUN, change, planned))
+            else:
+                refuse_second(record.session)
+                record.add(_planned_event(Name.CHANGE_PLANNED, change, planned))
+                ask(record, estate, change)
+        return Proposal(change.id, dry_run)
+
+    def replace(self, change_id: str, planned: Planned, why: list[str], decision_id: str) -> None:
+        """Void the open question and ask again with the plan as the world now is."""
+        estate = self.estates.now
+        with self.trail.record() as record:
+            change = record.session.get_one(Change, change_id, with_for_update=True)
+            decision = record.session.get_one(Decision, decision_id, with_for_update=True)
+            if decision.state != "open":
+                raise Refused("This question was closed meanwhile.")
+            now = self.planner.clock.now()
+            decision.state, decision.decided_at, decision.outcome = "void", now, "; ".join(why)[:500]
+            record.session.add(decision)
+            record.add(
+                Event(
+                    name=Name.DECISION_VOIDED,
+                    change=change.id,
+                    detail={"decision": decision.id, "why": why[:20], "digest": decision.digest},
+                )
+            )
+            if planned.preflight.blockers:
+                change.state, change.closed_at = "void", now
+                change.note = "No longer possible: " + "; ".join(planned.preflight.blockers)
+                record.session.add(change)
+                record.add(
+                    Event(
+                        name=Name.CHANGE_CLOSED,
+                        change=change.id,
+                        detail={"state": "void", "why": change.note[:500]},
+                    )
+                )
+                return
+            change.plan, change.digest = planned.plan.model_dump_json(), planned.plan.digest
+            change.note = "The plan was made anew: " + "; ".join(why)
+            record.session.add(change)
+            record.add(_planned_event(Name.CHANGE_PLANNED, change, planned))
+            ask(record, estate, change)
+
+    def _home(self, estate: Estate) -> str:
+        return estate.slack.channels.get("ops") or next(iter(estate.slack.channels.values()), "")
+
+
+def refuse_second(session: Session) -> None:
+    """One train per block: another open change is named. Raises Blocked."""
+    other = session.exec(
+        select(Change).where(col(Change.state).in_(OPEN_CHANGES)).order_by(col(Change.created_at)).limit(1)
+    ).first()
+    if other is not None:
+        state = "is running" if other.state == "running" else "waits for approval"
+        raise Blocked(
+            f"{other.title} ({other.id}) {state} already; two changes never hold the same resources.",
+            then=f"See its thread, or /runs show {other.id}.",
+        )
+
+
+def ask(record: Record, estate: Estate, change: Change) -> None:
+    """Open the approval of a change's plan."""
+    rule = estate.policy.get(change.kind) or estate.policy[change.kind.split("-", 1)[0]]
+    decision = Decision(
+        id=secrets.token_hex(6),
+        change=change.id,
+        kind="approval",
+        question=change.title,
+        options="approve,deny,cancel",
+        roles=rule.approve.role,
+        quorum=rule.approve.quorum,
+        excluded=change.requester,
+        digest=change.digest,
+        state="open",
+        created_at=change.created_at,
+        expires_at=change.created_at + rule.expires_seconds,
+    )
+    record.session.add(decision)
+    record.add(
+        Event(
+            name=Name.DECISION_OPENED,
+            actor=change.requester,
+            change=change.id,
+            approval={
+                "decision": decision.id,
+                "digest": change.digest,
+                "quorum": rule.approve.quorum,
+                "role": rule.approve.role,
+                "expires_in": span(rule.expires_seconds),
+            },
+        )
+    )
+
+
+def _planned_event(name: Name, change: Change, planned: Planned) -> Event:
+    return Event(
+        name=name,
+        actor=change.requester,
+        change=change.id,
+        face=change.face,
+        detail={
+            "command": change.command[:500],
+            "digest": change.digest,
+            "estate": planned.plan.estate_digest,
+            "runbook": planned.plan.runbook,
+            "steps": [f"{s.id} {s.do}" for s in planned.plan.steps],
+            "bounds": planned.plan.bounds,
+            "order": planned.preflight.order,
+            "losses": list(planned.preflight.losses)[:20],
+            "warnings": list(planned.preflight.warnings)[:20],
+        },
+    )

@@ -1,0 +1,103 @@
+"""Looks again and again while a question is open, so that an approval starts on what is true now."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+
+import structlog
+from sqlmodel import col, select
+
+from bot.changes.estates import Estates
+from bot.changes.planner import Planned, Planner
+from bot.errors import SignalboxError
+from bot.store.tables import Change, Decision
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
+from runbooks.request import Request
+
+log = structlog.get_logger()
+FRESH_SECONDS = 15.0
+"""Wall seconds for which an observation counts as being of now."""
+_AGAIN_SECONDS = 5.0
+
+
+@dataclass
+class Watch:
+    """Keeps a fresh plan of every proposed change, and closes questions that expired."""
+
+    estates: Estates
+    planner: Planner
+    trail: Trail
+    _newest: dict[str, Planned] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch in a thread of its own."""
+        self._thread = threading.Thread(target=self._watching, name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within one observation."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=20)
+
+    def fresh(self, change: Change) -> Planned:
+        """A plan made from an observation no older than FRESH_SECONDS; observes now when there is none."""
+        newest = self._newest.get(change.id)
+        if newest is not None and self.planner.clock.monotonic() - newest.at < FRESH_SECONDS:
+            return newest
+        return self._observe(change)
+
+    def _observe(self, change: Change) -> Planned:
+        planned = self.planner.plan(self.estates.now, Request.from_json(json.loads(change.request)))
+        self._newest[change.id] = planned
+        return planned
+
+    def expire(self) -> None:
+        """Close the questions whose time is over."""
+        now = self.planner.clock.now()
+        due = (col(Decision.state) == "open", col(Decision.expires_at) <= now)
+        with self.trail.database.read() as session:
+            if not session.exec(select(Decision.id).where(*due)).all():
+                return
+        with self.trail.record() as record:
+            for decision in record.session.exec(select(Decision).where(*due).with_for_update()):
+                decision.state, decision.decided_at = "expired", now
+                record.session.add(decision)
+                change = record.session.get_one(Change, decision.change)
+                record.add(
+                    Event(
+                        name=Name.DECISION_EXPIRED,
+                        change=change.id,
+                        ok=False,
+                        approval={"decision": decision.id},
+                    )
+                )
+                if decision.kind == "approval" and change.state == "proposed":
+                    change.state, change.closed_at = "expired", now
+                    record.session.add(change)
+                    record.add(Event(name=Name.CHANGE_CLOSED, change=change.id, detail={"state": "expired"}))
+
+    def _watching(self) -> None:
+        while not self._stop.wait(0.5):
+            try:
+                self.expire()
+                self._look()
+            except SignalboxError as error:
+                log.warning("watch.failed", error=str(error))
+            except Exception:
+                log.exception("watch.defect")
+
+    def _look(self) -> None:
+        with self.trail.database.read() as session:
+            changes = session.exec(select(Change).where(Change.state == "proposed")).all()
+        for gone in self._newest.keys() - {c.id for c in changes}:
+            del self._newest[gone]
+        for change in changes:
+            newest = self._newest.get(change.id)
+            if newest is None or self.planner.clock.monotonic() - newest.at >= _AGAIN_SECONDS:
+                self._observe(change)
