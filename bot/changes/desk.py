@@ -1,0 +1,163 @@
+"""The desk: the one place where identity, role, quorum and interlock are checked, for every face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlmodel import col, select
+
+from bot.changes.decide import Decider, ask_to_stop
+from bot.changes.estates import Estates
+from bot.changes.planner import Planner
+from bot.changes.propose import OPEN_CHANGES, Proposer
+from bot.changes.show import read, view
+from bot.changes.views import Answer, ChangeView
+from bot.changes.watch import Watch
+from bot.command import execute
+from bot.errors import NotAllowed, Refused, SignalboxError
+from bot.estate import Estate
+from bot.reply import Caller, Proposal, Reply
+from bot.store.database import Database
+from bot.store.tables import Change, Head, Replica, Run
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
+from runbooks.request import Request
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """What Slack, the terminal and the calendar talk to. Thread-safe; errors are SignalboxErrors for people."""
+
+    def __init__(
+        self, estates: Estates, planner: Planner, trail: Trail, watch: Watch, proof: Callable[[str], str]
+    ) -> None:
+        self.database: Database = trail.database
+        self.trail = trail
+        self.clock = planner.clock
+        self.watch = watch
+        self.estates = estates
+        self._proposer = Proposer(estates, planner, trail)
+        self._decider = Decider(self._proposer, watch)
+        self._proof = proof
+
+    @property
+    def estate(self) -> Estate:
+        """The estate in force."""
+        return self.estates.now
+
+    def command(self, text: str, caller: Caller) -> Reply:
+        """Run a typed command. Raises SignalboxError with words for the person; the refusal is recorded."""
+        self.trail.note(
+            Event(
+                name=Name.COMMAND_RECEIVED,
+                actor=caller.person,
+                face=caller.face,
+                detail={"text": text[:500], "where": caller.where},
+            )
+        )
+        try:
+            return execute(text, caller, self)
+        except SignalboxError as error:
+            self.trail.note(
+                Event(
+                    name=Name.COMMAND_REFUSED,
+                    actor=caller.person,
+                    face=caller.face,
+                    ok=False,
+                    detail={"text": text[:500], "why": str(error)[:1000]},
+                )
+            )
+            raise
+
+    def propose(self, request: Request, caller: Caller, words: str, *, dry_run: bool) -> Proposal:
+        """Plan a move and open the question whether to run it."""
+        return self._proposer.propose(request, caller, words, dry_run=dry_run)
+
+    def vote(self, decision: str, choice: str, person: str, face: str = "slack") -> Answer:
+        """Answer a question. Never raises for people's mistakes: the answer says why it did not count."""
+        try:
+            return self._decider.vote(decision, choice, person, face)
+        except SignalboxError as error:
+            self.refuse_click(person, f"{choice} {decision}", str(error), face)
+            return Answer(str(error))
+
+    def stop(self, change_id: str, how: str, person: str, face: str = "slack") -> Answer:
+        """Roll back or abort a run under way: one click by anyone on call, or a lead."""
+        try:
+            if self.estate.role(person) not in ("on-call", "lead"):
+                raise NotAllowed("Only on-call and leads may stop a run.")
+            with self.trail.record() as record:
+                run = record.session.exec(
+                    select(Run).where(Run.change == change_id).with_for_update()
+                ).first()
+                if run is None:
+                    raise Refused("This change has no run.", then="See /runs.")
+                ask_to_stop(record, run, how, person)
+        except SignalboxError as error:
+            self.refuse_click(person, f"{how} {change_id}", str(error), face)
+            return Answer(str(error))
+        words = (
+            "Rolling back: traffic first." if how == "rollback" else "Stopping: what was done stays as it is."
+        )
+        return Answer(words, counted=True)
+
+    def refuse_click(self, person: str, what: str, why: str, face: str = "slack") -> None:
+        """Record a click that did not count."""
+        try:
+            self.trail.note(
+                Event(
+                    name=Name.CLICK_REFUSED,
+                    actor=person,
+                    face=face,
+                    ok=False,
+                    detail={"what": what[:300], "why": why[:1000]},
+                )
+            )
+        except SignalboxError as error:
+            # A refusal changes nothing outside: the person is answered even when it cannot be written.
+            log.warning("refusal.not_recorded", person=person, error=str(error))
+
+    def view(self, change_id: str) -> ChangeView | None:
+        """One change, or None."""
+        with self.database.read() as session:
+            change = session.get(Change, change_id)
+            shown = read(session, change) if change else None
+        if shown is None:
+            return None
+        ended = shown.run is not None and shown.run.ended_at is not None
+        return view(shown, self.estate, self._proof(change_id) if ended else "")
+
+    def changes(self, limit: int = 20) -> list[ChangeView]:
+        """The newest changes, newest first."""
+        with self.database.read() as session:
+            rows = session.exec(select(Change).order_by(col(Change.created_at).desc()).limit(limit)).all()
+            shown = [read(session, change) for change in rows]
+        estate = self.estate
+        return [view(one, estate, "") for one in shown]
+
+    def thread(self, change_id: str, channel: str, ts: str) -> None:
+        """Remember under which message the change is talked about."""
+        with self.database.write() as session:
+            change = session.get(Change, change_id)
+            if change is not None:
+                change.channel, change.thread = channel, ts
+                session.add(change)
+
+    def status(self) -> str:
+        """How Signalbox itself is, in a few lines."""
+        estate = self.estate
+        with self.database.read() as session:
+            head = session.exec(select(Head)).first()
+            living = session.exec(select(Replica).where(Replica.until > self.database.now(session))).all()
+            running = session.exec(select(Change).where(col(Change.state).in_(OPEN_CHANGES))).all()
+        lines = [
+            f"Estate *{estate.estate}*, {len(estate.services)} services, digest `{estate.digest[:12]}`.",
+            f"{len(living)} replica{'s' if len(living) != 1 else ''} alive.",
+            f"Trail: {head.size if head else 0} rows.",
+        ]
+        lines += [f"{c.title} ({c.id}): {c.state}." for c in running] or ["Nothing is under way."]
+        if self.estates.complaint:
+            lines.insert(0, f":warning: {self.estates.complaint}")
+        return "\n".join(lines)

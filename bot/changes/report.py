@@ -1,0 +1,129 @@
+"""What a run came to: times against the objectives, data against the objectives, what stayed open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bot.changes.views import Figure, ReportView, RunView
+from bot.clock import span
+from bot.estate import Estate
+from bot.plan import Plan
+from bot.store.tables import Change, Decision, StepRow
+
+_OUTCOME = {
+    "done": "Production runs in {to}.",
+    "rolled_back": "Rolled back: everything that was done is undone.",
+    "aborted": "Stopped by hand: what was done stays as it is.",
+}
+
+
+def report_of(
+    change: Change,
+    plan: Plan,
+    run: RunView,
+    rows: Sequence[StepRow],
+    approvals: Sequence[Decision],
+    estate: Estate,
+    trail_words: str,
+) -> ReportView:
+    """The report of an ended run. Unknown figures say so; nothing is rounded up to good."""
+    evidence: dict[str, dict[str, Any]] = {row.step: json.loads(row.evidence) for row in rows if row.evidence}
+    outage = _outage(evidence)
+    parts = _parts(change, plan, rows, approvals, outage)
+    total = sum(seconds for _, seconds in parts)
+    rpo = _rpo(estate, plan, evidence)
+    lost = _lost(evidence)
+    objective = estate.objectives
+    planned = change.kind.endswith("planned")
+    figures = [
+        Figure(
+            "Recovery time", f"{span(total)} of {span(objective.rto_seconds)}", total <= objective.rto_seconds
+        ),
+        *(_rpo_figure(name, seconds, objective.rpo_seconds, planned=planned) for name, seconds in rpo),
+        Figure("Payments lost", lost, None if lost.startswith("unknown") else lost == "0"),
+    ]
+    notes = [
+        f"{row.step}: {'skipped' if row.state == 'skipped' else 'could not be confirmed'}. {row.why}"
+        for row in rows
+        if row.state in ("skipped", "unconfirmed")
+    ]
+    if run.state == "aborted":
+        notes += [f"{row.step} was left {row.state}." for row in rows if row.state in ("active", "held")]
+    return ReportView(
+        outcome=_OUTCOME[run.state].format(to=plan.request.get("to", "the target")),
+        figures=tuple(figures) if run.state == "done" else tuple(figures[:1]),
+        rto_parts=tuple(parts),
+        rto_seconds=total,
+        rto_objective=objective.rto_seconds,
+        rpo=tuple(rpo),
+        rpo_objective=objective.rpo_seconds,
+        payments_lost=lost,
+        trail=trail_words,
+        notes=tuple(notes),
+        timeline=tuple(
+            (row.step, row.started_at, row.ended_at)
+            for row in rows
+            if row.started_at is not None and row.ended_at is not None
+        ),
+    )
+
+
+def _parts(
+    change: Change, plan: Plan, rows: Sequence[StepRow], approvals: Sequence[Decision], outage: float | None
+) -> list[tuple[str, float]]:
+    """RTO in four: detect (outage → request), decide (→ approval), execute (→ last change), verify (→ seen good)."""
+    ended = {row.step: row.ended_at for row in rows if row.ended_at is not None}
+    approved = max(
+        (d.decided_at for d in approvals if d.decided_at and d.outcome == "approve"),
+        default=change.created_at,
+    )
+    phases = {step.id: step.phase for step in plan.steps}
+    verified = max((at for step, at in ended.items() if phases.get(step) == "verify"), default=None)
+    executed = max(
+        (at for step, at in ended.items() if phases.get(step) not in ("verify", "restore", None)),
+        default=approved,
+    )
+    detect = (
+        max(0.0, change.created_at - outage)
+        if outage is not None and not change.kind.endswith("planned")
+        else 0.0
+    )
+    return [
+        ("detect", detect),
+        ("decide", max(0.0, approved - change.created_at)),
+        ("execute", max(0.0, executed - approved)),
+        ("verify", max(0.0, (verified or executed) - executed)),
+    ]
+
+
+def _outage(evidence: dict[str, dict[str, Any]]) -> float | None:
+    """When the old side was last seen serving, epoch seconds: what the metrics or the heartbeats tell."""
+    served = [e["last_served_ms"] for e in evidence.values() if isinstance(e.get("last_served_ms"), int)]
+    survived = [e["survived_at_ms"] for e in evidence.values() if isinstance(e.get("survived_at_ms"), int)]
+    newest = served or survived
+    return max(newest) / 1000 if newest else None
+
+
+def _rpo(estate: Estate, plan: Plan, evidence: dict[str, dict[str, Any]]) -> list[tuple[str, float | None]]:
+    found: dict[str, float | None] = dict.fromkeys(estate.databases)
+    for step in plan.steps:
+        name = step.args.get("database")
+        loss = evidence.get(step.id, {}).get("loss_ms")
+        if isinstance(name, str) and name in found and isinstance(loss, int):
+            found[name] = max(0.0, loss / 1000)
+    return list(found.items())
+
+
+def _rpo_figure(name: str, seconds: float | None, objective: int, *, planned: bool) -> Figure:
+    if planned and seconds is None:
+        return Figure(f"Data lost, {name}", "none: the old writer was caught up before it changed", met=True)
+    if seconds is None:
+        return Figure(f"Data lost, {name}", "unknown: no heartbeat was found", None)
+    return Figure(f"Data lost, {name}", f"{seconds:.1f} s of {span(objective)}", seconds <= objective)
+
+
+def _lost(evidence: dict[str, dict[str, Any]]) -> str:
+    counts = [e["payments_lost"] for e in evidence.values() if isinstance(e.get("payments_lost"), int)]
+    return str(counts[-1]) if counts else "unknown until reconciled"

@@ -1,0 +1,155 @@
+"""Rows become views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from bot.changes.report import report_of
+from bot.changes.views import ChangeView, DecisionView, Option, RunView, StepView, VoteView
+from bot.clock import span
+from bot.estate import Estate
+from bot.plan import Plan, Step
+from bot.store.tables import Change, Decision, Run, StepRow, Vote
+
+_BUTTONS = {
+    "approve": Option("approve", "Approve", "primary"),
+    "deny": Option("deny", "Deny", "danger"),
+    "cancel": Option("cancel", "Cancel", ""),
+    "retry": Option("retry", "Retry", "primary"),
+    "skip": Option("skip", "Skip", "", "Go on without this step having been seen done?"),
+    "rollback": Option("rollback", "Roll back", "danger", "Undo what was done, traffic first?"),
+    "abort": Option("abort", "Abort", "danger", "Stop here and leave everything as it is now?"),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The rows of one change."""
+
+    change: Change
+    decisions: tuple[Decision, ...]
+    votes: tuple[Vote, ...]
+    run: Run | None
+    steps: tuple[StepRow, ...]
+
+
+def read(session: Session, change: Change) -> Shown:
+    """Everything that belongs to this change."""
+    decisions = session.exec(
+        select(Decision).where(Decision.change == change.id).order_by(col(Decision.created_at))
+    ).all()
+    votes = session.exec(select(Vote).where(col(Vote.decision).in_([d.id for d in decisions]))).all()
+    run = session.exec(select(Run).where(Run.change == change.id)).first()
+    steps = (
+        session.exec(select(StepRow).where(StepRow.run == run.id).order_by(col(StepRow.ordinal))).all()
+        if run
+        else []
+    )
+    return Shown(change, tuple(decisions), tuple(votes), run, tuple(steps))
+
+
+def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
+    """The change as people see it. `trail_words` is the proof's line for the report."""
+    change = shown.change
+    plan = Plan.model_validate_json(change.plan)
+    facts = plan.facts
+    run = _run(shown) if shown.run else None
+    approvals = [d for d in shown.decisions if d.kind == "approval"]
+    return ChangeView(
+        id=change.id,
+        kind=change.kind,
+        title=change.title,
+        command=change.command,
+        reason=change.reason,
+        requester=change.requester,
+        face=change.face,
+        state=change.state,
+        note=change.note,
+        channel=change.channel,
+        thread=change.thread,
+        created_at=change.created_at,
+        closed_at=change.closed_at,
+        digest=change.digest,
+        estate=estate.estate,
+        order=str(facts.get("order_text", "")),
+        losses=tuple(facts.get("losses", ())),
+        warnings=tuple(facts.get("warnings", ())) + plan.notes,
+        blockers=tuple(facts.get("blockers", ())),
+        bounds=tuple(_bound(k, v) for k, v in sorted(plan.bounds.items())),
+        plan=tuple(_step(s, None) for s in plan.steps),
+        expect_seconds=plan.critical_path_seconds(),
+        rto_objective=estate.objectives.rto_seconds,
+        clock_started=change.created_at,
+        approval=_decision(approvals[-1], shown.votes, estate) if approvals else None,
+        holds=tuple(_decision(d, shown.votes, estate) for d in shown.decisions if d.kind == "hold"),
+        run=run,
+        report=report_of(change, plan, run, shown.steps, approvals, estate, trail_words)
+        if run and run.ended_at
+        else None,
+    )
+
+
+def _run(shown: Shown) -> RunView:
+    assert shown.run is not None
+    run = shown.run
+    rows = {row.step: row for row in shown.steps}
+    plan = Plan.model_validate_json(run.plan)
+    back = Plan.model_validate_json(run.back) if run.back else None
+    return RunView(
+        id=run.id,
+        state=run.state,
+        committed=run.committed,
+        stop=run.stop,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        steps=tuple(_step(s, rows.get(s.id)) for s in plan.steps),
+        back=tuple(_step(s, rows.get(s.id)) for s in back.steps) if back else (),
+        owner=run.owner,
+    )
+
+
+def _step(step: Step, row: StepRow | None) -> StepView:
+    return StepView(
+        id=step.id,
+        title=step.title or step.id,
+        phase=step.phase,
+        state=row.state if row else "pending",
+        why=row.why if row else "",
+        started_at=row.started_at if row else None,
+        ended_at=row.ended_at if row else None,
+        expect_seconds=step.expect_seconds,
+        commits=step.commits,
+        attempts=row.attempts if row else 0,
+    )
+
+
+def _decision(decision: Decision, votes: tuple[Vote, ...], estate: Estate) -> DecisionView:
+    roles = tuple(decision.roles.split(","))
+    excluded = decision.excluded.split(",")
+    return DecisionView(
+        id=decision.id,
+        kind=decision.kind,
+        question=decision.question,
+        options=tuple(_BUTTONS[name] for name in decision.options.split(",")),
+        roles=roles,
+        deciders=tuple(p for p, role in estate.people.items() if role in roles and p not in excluded),
+        quorum=decision.quorum,
+        votes=tuple(VoteView(v.person, v.choice, v.at) for v in votes if v.decision == decision.id),
+        state=decision.state,
+        outcome=decision.outcome,
+        by=decision.by,
+        created_at=decision.created_at,
+        expires_at=decision.expires_at,
+        decided_at=decision.decided_at,
+        step=decision.step,
+    )
+
+
+def _bound(name: str, value: int) -> str:
+    words = {
+        "data_loss_seconds": f"At most {span(value)} of writes may be lost in each database",
+        "write_pause_seconds": f"Writes pause for at most {span(value)}",
+    }
+    return words.get(name, f"{name.replace('_', ' ')}: {value}")
