@@ -16,7 +16,8 @@ export function text(object) {
   return object.emoji === false ? object.text : withEmoji(object.text);
 }
 
-const picture = (block) => el("img", { src: block.image_url ?? block.slack_file?.url, alt: block.alt_text ?? "", loading: "lazy" });
+const picture = (block) =>
+  el("img", { src: block.image_url ?? block.slack_file?.url, alt: block.alt_text ?? "", loading: "lazy" });
 
 /** Runs an action: asks first if the element says so, marks it busy, and shows on it when Slack could not deliver it. */
 async function act(node, element, block, value, context) {
@@ -37,16 +38,35 @@ async function act(node, element, block, value, context) {
 
 function button(element, block, context) {
   const label = el("span", {}, text(element.text));
-  const look = { class: `button ${element.style ?? ""}`, data: { focus: `${block.block_id}/${element.action_id}/${element.value ?? ""}`, action: element.action_id ?? "" }, "aria-label": element.accessibility_label };
+  const look = {
+    class: `button ${element.style ?? ""}`,
+    data: { focus: `${block.block_id}/${element.action_id}/${element.value ?? ""}`, action: element.action_id ?? "" },
+    "aria-label": element.accessibility_label,
+  };
   const failed = context.failed?.includes(element.action_id);
   if (failed) Object.assign(look, { class: `${look.class} failed`, title: "The app did not answer the last click" });
   const pressed = (event) => act(event.currentTarget, element, block, element.value, context);
-  if (element.url) return el("a", { ...look, href: /^https?:/i.test(element.url) ? element.url : undefined, target: "_blank", rel: "noopener noreferrer", on: { click: pressed } }, label);
+  if (element.url)
+    return el(
+      "a",
+      {
+        ...look,
+        href: /^https?:/i.test(element.url) ? element.url : undefined,
+        target: "_blank",
+        rel: "noopener noreferrer",
+        on: { click: pressed },
+      },
+      label,
+    );
   return el("button", { ...look, type: "button", on: { click: pressed } }, label);
 }
 
 function select(element, block, context) {
-  const node = el("select", { class: "select", data: { focus: `${block.block_id}/${element.action_id}`, action: element.action_id ?? "" } }, choices(element, text));
+  const node = el(
+    "select",
+    { class: "select", data: { focus: `${block.block_id}/${element.action_id}`, action: element.action_id ?? "" } },
+    choices(element, text),
+  );
   let before = node.value;
   node.addEventListener("change", async () => {
     if (await act(node, element, block, node.value, context)) before = node.value;
@@ -63,7 +83,7 @@ function acting(element, block, context) {
   return field.node;
 }
 
-export function element(item, block, context) {
+export function placed(item, block, context) {
   if (item.type === "button") return button(item, block, context);
   if (item.type === "static_select") return select(item, block, context);
   if (item.type === "image") return picture(item);
@@ -74,11 +94,36 @@ const BLOCKS = {
   header: (b) => el("h3", { class: "header" }, text(b.text)),
   divider: () => el("hr", {}),
   section: (b, context) => {
-    const body = el("div", { class: "text" }, b.text && el("div", {}, text(b.text)), b.fields && el("div", { class: "fields" }, b.fields.map((field) => el("div", { class: "field" }, text(field)))));
-    return el("div", { class: "section" }, body, b.accessory && el("div", { class: "accessory" }, element(b.accessory, b, context)));
+    const body = el(
+      "div",
+      { class: "text" },
+      b.text && el("div", {}, text(b.text)),
+      b.fields &&
+        el(
+          "div",
+          { class: "fields" },
+          b.fields.map((field) => el("div", { class: "field" }, text(field))),
+        ),
+    );
+    return el(
+      "div",
+      { class: "section" },
+      body,
+      b.accessory && el("div", { class: "accessory" }, placed(b.accessory, b, context)),
+    );
   },
-  context: (b) => el("div", { class: "context" }, b.elements.map((item) => (item.type === "image" ? picture(item) : el("span", {}, text(item))))),
-  actions: (b, context) => el("div", { class: "actions" }, b.elements.map((item) => element(item, b, context))),
+  context: (b) =>
+    el(
+      "div",
+      { class: "context" },
+      b.elements.map((item) => (item.type === "image" ? picture(item) : el("span", {}, text(item)))),
+    ),
+  actions: (b, context) =>
+    el(
+      "div",
+      { class: "actions" },
+      b.elements.map((item) => placed(item, b, context)),
+    ),
   image: (b) => el("figure", {}, b.title && el("figcaption", {}, text(b.title)), picture(b)),
   rich_text: richText,
   table,

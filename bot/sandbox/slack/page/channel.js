@@ -22,8 +22,14 @@ export const refreshChannel = coalesced(async () => {
   const { messages } = await read("/page/messages", { user: app.user, channel: here.id });
   if (channel() !== here) return;
   scroll.around(() => {
-    sync(list, messages, (one) => `${here.id}/${one.ts}${one.ephemeral ? "/e" : ""}`, (one) => message(one, here.id, (ts) => openThread(here.id, ts, true)));
-    if (!messages.length) list.replaceChildren(el("li", { class: "empty" }, "Nothing yet. Type / to see the commands."));
+    sync(
+      list,
+      messages,
+      (one) => `${here.id}/${one.ts}${one.ephemeral ? "/e" : ""}`,
+      (one) => message(one, here.id, (ts) => openThread(here.id, ts, true)),
+    );
+    if (!messages.length)
+      list.replaceChildren(el("li", { class: "empty" }, "Nothing yet. Type / to see the commands."));
     const last = messages.at(-1)?.ts ?? "";
     const news = last > newest;
     newest = last;
@@ -36,8 +42,10 @@ export const refreshChannel = coalesced(async () => {
 export async function showPlace() {
   const home = app.place === HOME;
   const here = channel();
-  byId("channel-title").textContent = home ? "Signalbox" : `# ${here?.name ?? app.place}`;
-  byId("channel-sub").textContent = home ? "App Home" : (ABOUT[here?.name] ?? (here ? "" : "no such channel"));
+  byId("channel-title").textContent = home || here?.direct ? "Signalbox" : `# ${here?.name ?? app.place}`;
+  byId("channel-sub").textContent = home
+    ? "App Home"
+    : (ABOUT[here?.name] ?? (here?.direct ? "direct messages" : here ? "" : "no such channel"));
   byId("channel-composer").hidden = home;
   list.hidden = home;
   byId("home").hidden = !home;

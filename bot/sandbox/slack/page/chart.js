@@ -16,7 +16,11 @@ function buckets(timeline, regions) {
   for (let from = 0; from < timeline.length; from += step) {
     const part = timeline.slice(from, from + step);
     const mean = (pick) => part.reduce((sum, point) => sum + pick(point), 0) / part.length;
-    points.push({ t: part[0].t, failed: mean((p) => p.failed ?? 0), regions: regions.map((region) => mean((p) => served(p, region))) });
+    points.push({
+      t: part[0].t,
+      failed: mean((p) => p.failed ?? 0),
+      regions: regions.map((region) => mean((p) => served(p, region))),
+    });
   }
   return points;
 }
@@ -40,8 +44,24 @@ export function chart(timeline, regions) {
     const low = points.map((_, i) => `${x(i)},${y(floor[i])}`);
     points.forEach((p, i) => (floor[i] += pick(p)));
     const high = points.map((_, i) => `${x(i)},${y(floor[i])}`);
-    return svg("path", { class: layer === regions.length ? "failed" : `region${layer}`, d: points.length ? `M${high.join("L")}L${low.reverse().join("L")}Z` : "" });
+    return svg("path", {
+      class: layer === regions.length ? "failed" : `region${layer}`,
+      d: points.length ? `M${high.join("L")}L${low.reverse().join("L")}Z` : "",
+    });
   });
   const rule = svg("path", { class: "rule", d: `M0,0H${WIDTH}M0,${HEIGHT / 2}H${WIDTH}M0,${HEIGHT}H${WIDTH}` });
-  return { node: svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": "Payments per second" }, areas, rule), top };
+  return {
+    node: svg(
+      "svg",
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        preserveAspectRatio: "none",
+        role: "img",
+        "aria-label": "Payments per second",
+      },
+      areas,
+      rule,
+    ),
+    top,
+  };
 }

@@ -15,7 +15,13 @@ export const trouble = (error) => TROUBLES[error] ?? String(error ?? "The app di
 /** For `blocks`: delivers the actions of one message or view (`target` names it), answers a line of trouble or null. */
 export const clicks = (target) => async (element, block, value) => {
   try {
-    const answer = await post("/page/click", { user: app.user, ...target, action_id: element.action_id, block_id: block.block_id, value });
+    const answer = await post("/page/click", {
+      user: app.user,
+      ...target,
+      action_id: element.action_id,
+      block_id: block.block_id,
+      value,
+    });
     return answer.ok === false ? trouble(answer.error) : null;
   } catch (refused) {
     return refused.message;

@@ -23,8 +23,19 @@ export class Composer {
     this.menu = el("ul", { class: "menu", id, role: "listbox", hidden: true });
     this.usage = el("p", { class: "usage", role: "status" });
     this.notice = el("p", { class: "notice", role: "alert", hidden: true });
-    this.box = el("textarea", { rows: 1, "aria-label": threads ? "Reply" : "Message", "aria-autocomplete": "list", "aria-controls": id, spellcheck: false });
-    form.replaceChildren(this.notice, this.menu, el("div", { class: "line" }, this.box, el("button", { class: "button primary", type: "submit" }, "Send")), this.usage);
+    this.box = el("textarea", {
+      rows: 1,
+      "aria-label": threads ? "Reply" : "Message",
+      "aria-autocomplete": "list",
+      "aria-controls": id,
+      spellcheck: false,
+    });
+    form.replaceChildren(
+      this.notice,
+      this.menu,
+      el("div", { class: "line" }, this.box, el("button", { class: "button primary", type: "submit" }, "Send")),
+      this.usage,
+    );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -57,8 +68,23 @@ export class Composer {
 
   #hint(command, whole) {
     if (command && this.threads) return ["Slack delivers no commands from a thread: type it in the channel."];
-    if (whole) return [el("b", {}, whole.command), " ", el("span", { class: "args" }, whole.usage_hint ?? ""), el("span", { class: "what" }, whole.description ?? "")];
-    if (!this.box.value) return [el("span", { class: "what" }, this.threads ? "Enter sends · Esc closes the thread" : "/ for commands · Enter sends · Shift Enter new line · ↑ last command")];
+    if (whole)
+      return [
+        el("b", {}, whole.command),
+        " ",
+        el("span", { class: "args" }, whole.usage_hint ?? ""),
+        el("span", { class: "what" }, whole.description ?? ""),
+      ];
+    if (!this.box.value)
+      return [
+        el(
+          "span",
+          { class: "what" },
+          this.threads
+            ? "Enter sends · Esc closes the thread"
+            : "/ for commands · Enter sends · Shift Enter new line · ↑ last command",
+        ),
+      ];
     return [];
   }
 
@@ -70,7 +96,17 @@ export class Composer {
       ...matches.map((one, index) =>
         el(
           "li",
-          { role: "option", id: `${this.menu.id}-${index}`, "aria-selected": String(index === this.#at), on: { mousedown: (event) => { event.preventDefault(); this.#complete(one); } } },
+          {
+            role: "option",
+            id: `${this.menu.id}-${index}`,
+            "aria-selected": String(index === this.#at),
+            on: {
+              mousedown: (event) => {
+                event.preventDefault();
+                this.#complete(one);
+              },
+            },
+          },
           el("b", {}, one.command),
           " ",
           el("span", { class: "args" }, one.usage_hint ?? ""),
@@ -94,9 +130,14 @@ export class Composer {
     const one = this.#matches[this.#at];
     const keys = {
       ArrowDown: choosing && (() => this.#move(1)),
-      ArrowUp: choosing ? () => this.#move(-1) : !this.threads && (this.box.value === "" || this.#recalled > 0) && spoken.length && (() => this.#recall()),
+      ArrowUp: choosing
+        ? () => this.#move(-1)
+        : !this.threads && (this.box.value === "" || this.#recalled > 0) && spoken.length && (() => this.#recall()),
       Tab: choosing && (() => this.#complete(one)),
-      Enter: !event.shiftKey && !event.isComposing && (choosing && one.command !== this.box.value ? () => this.#complete(one) : () => this.#send()),
+      Enter:
+        !event.shiftKey &&
+        !event.isComposing &&
+        (choosing && one.command !== this.box.value ? () => this.#complete(one) : () => this.#send()),
       Escape: choosing && (() => this.#show([])),
     };
     if (event.key !== "ArrowUp") this.#recalled = 0;
@@ -147,5 +188,7 @@ export class Composer {
 function named(text) {
   const known = new Map(app.personas.map((one) => [one.name.toLowerCase(), one.id]));
   if (app.bot) known.set(app.bot.name.toLowerCase(), app.bot.id);
-  return text.replace(/(?<![\w<])@([\w-]+)/g, (whole, name) => (known.has(name.toLowerCase()) ? `<@${known.get(name.toLowerCase())}>` : whole));
+  return text.replace(/(?<![\w<])@([\w-]+)/g, (whole, name) =>
+    known.has(name.toLowerCase()) ? `<@${known.get(name.toLowerCase())}>` : whole,
+  );
 }

@@ -4,7 +4,8 @@ import { byId, el } from "./dom.js";
 import { withEmoji } from "./emoji.js";
 import { mrkdwn } from "./mrkdwn.js";
 
-const words = (object, otherwise) => (object ? (object.type === "mrkdwn" ? mrkdwn(object.text) : withEmoji(object.text)) : otherwise);
+const words = (object, otherwise) =>
+  object ? (object.type === "mrkdwn" ? mrkdwn(object.text) : withEmoji(object.text)) : otherwise;
 
 /** Resolves to true when the reader confirms; Esc and the other button are a no. */
 export function confirmed(question) {
@@ -19,7 +20,16 @@ export function confirmed(question) {
         "footer",
         {},
         el("button", { type: "button", class: "button", on: { click: answer(false) } }, words(question.deny, "No")),
-        el("button", { type: "button", class: `button ${question.style ?? "primary"}`, autofocus: true, on: { click: answer(true) } }, words(question.confirm, "Yes")),
+        el(
+          "button",
+          {
+            type: "button",
+            class: `button ${question.style ?? "primary"}`,
+            autofocus: true,
+            on: { click: answer(true) },
+          },
+          words(question.confirm, "Yes"),
+        ),
       ),
     );
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });

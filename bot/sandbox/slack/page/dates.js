@@ -19,7 +19,13 @@ export function ago(date) {
   const seconds = Math.round((Date.now() - date.getTime()) / 1000);
   const size = Math.abs(seconds);
   const span =
-    size < 60 ? `${size} s` : size < 3600 ? `${Math.round(size / 60)} min` : size < 172_800 ? `${Math.round(size / 3600)} h` : `${Math.round(size / 86_400)} days`;
+    size < 60
+      ? `${size} s`
+      : size < 3600
+        ? `${Math.round(size / 60)} min`
+        : size < 172_800
+          ? `${Math.round(size / 3600)} h`
+          : `${Math.round(size / 86_400)} days`;
   return seconds >= 0 ? `${span} ago` : `in ${span}`;
 }
 
@@ -53,5 +59,9 @@ export function dateText(seconds, template, fallback) {
 /** Clock time of a message's ts, and its full date for a tooltip. */
 export function stamp(ts) {
   const date = new Date(Number(ts) * 1000);
-  return { clock: TOKENS.time_secs(date), full: `${TOKENS.date_long(date)}, ${TOKENS.time_secs(date)}`, iso: date.toISOString() };
+  return {
+    clock: TOKENS.time_secs(date),
+    full: `${TOKENS.date_long(date)}, ${TOKENS.time_secs(date)}`,
+    iso: date.toISOString(),
+  };
 }

@@ -22,6 +22,8 @@ export async function refreshHome() {
   if (now === shape) return;
   shape = now;
   byId("home").replaceChildren(
-    ...(view ? blocks(view.blocks, { act: clicks({ view_id: view.id }) }) : [el("p", { class: "empty" }, "Signalbox has published no Home for this persona.")]),
+    ...(view
+      ? blocks(view.blocks, { act: clicks({ view_id: view.id }) })
+      : [el("p", { class: "empty" }, "Signalbox has published no Home for this persona.")]),
   );
 }

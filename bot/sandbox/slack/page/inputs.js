@@ -6,9 +6,15 @@ import { el } from "./dom.js";
 export function choices(element, text, initial = element.initial_option?.value) {
   const option = (one) => el("option", { value: one.value, selected: one.value === initial }, text(one.text));
   return [
-    el("option", { value: "", disabled: true, hidden: true, selected: initial === undefined || initial === null }, text(element.placeholder ?? { text: "Select…" })),
+    el(
+      "option",
+      { value: "", disabled: true, hidden: true, selected: initial === undefined || initial === null },
+      text(element.placeholder ?? { text: "Select…" }),
+    ),
     ...(element.options ?? []).map(option),
-    ...(element.option_groups ?? []).map((group) => el("optgroup", { label: group.label?.text ?? "" }, group.options.map(option))),
+    ...(element.option_groups ?? []).map((group) =>
+      el("optgroup", { label: group.label?.text ?? "" }, group.options.map(option)),
+    ),
   ];
 }
 
@@ -50,8 +56,16 @@ const moment = (seconds) => {
 
 const KINDS = {
   plain_text_input: (e, given) =>
-    e.multiline ? written("textarea", e, given ?? e.initial_value, { rows: 4 }) : written("input", e, given ?? e.initial_value, { type: "text", autocomplete: "off" }),
-  number_input: (e, given) => written("input", e, given ?? e.initial_value, { type: "number", min: e.min_value, max: e.max_value, step: e.is_decimal_allowed ? "any" : 1 }),
+    e.multiline
+      ? written("textarea", e, given ?? e.initial_value, { rows: 4 })
+      : written("input", e, given ?? e.initial_value, { type: "text", autocomplete: "off" }),
+  number_input: (e, given) =>
+    written("input", e, given ?? e.initial_value, {
+      type: "number",
+      min: e.min_value,
+      max: e.max_value,
+      step: e.is_decimal_allowed ? "any" : 1,
+    }),
   email_text_input: (e, given) => written("input", e, given ?? e.initial_value, { type: "email" }),
   url_text_input: (e, given) => written("input", e, given ?? e.initial_value, { type: "url" }),
   datepicker: (e, given) => written("input", e, given ?? e.initial_date, { type: "date" }),
@@ -59,7 +73,10 @@ const KINDS = {
   datetimepicker: (e, given) => {
     const start = given ?? e.initial_date_time;
     const field = written("input", e, start ? moment(start) : "", { type: "datetime-local" });
-    return { node: field.node, value: () => (field.node.value ? Math.round(new Date(field.node.value).getTime() / 1000) : null) };
+    return {
+      node: field.node,
+      value: () => (field.node.value ? Math.round(new Date(field.node.value).getTime() / 1000) : null),
+    };
   },
   static_select: (e, given, text) => {
     const node = el("select", { class: "select" }, choices(e, text, given ?? e.initial_option?.value));

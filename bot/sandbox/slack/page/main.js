@@ -7,7 +7,7 @@ import { byId } from "./dom.js";
 import { refreshHome } from "./home.js";
 import { refreshViews } from "./modal.js";
 import { drawBot, drawRail, switcher } from "./rail.js";
-import { app, channel, channelName, fromHash, HOME } from "./state.js";
+import { app, channel, channelName, fromHash, hash, HOME } from "./state.js";
 import { closeThread, openedThread, openThread, refreshThread, resetThread } from "./thread.js";
 import { startWorld } from "./world.js";
 
@@ -20,7 +20,15 @@ beside.at("thread", "Reply in this thread");
 
 const refreshState = coalesced(async () => {
   const state = await read("/page/state", { user: app.user });
-  Object.assign(app, { me: state.me, personas: state.personas, channels: state.channels, commands: state.commands, bot: state.bot ?? null, botConnected: state.bot_connected });
+  Object.assign(app, {
+    me: state.me,
+    personas: state.personas,
+    channels: state.channels,
+    commands: state.commands,
+    groups: state.user_groups ?? [],
+    bot: state.bot ?? null,
+    botConnected: state.bot_connected,
+  });
   drawRail();
 });
 
@@ -90,15 +98,27 @@ document.querySelector("[data-skip]").addEventListener("click", (event) => {
 });
 
 // The app links to its own messages; in this page such a link opens the thread.
+const ARCHIVE = /\/archives\/(\w+)\/p(\d+)(\d{6})(?:\?.*?thread_ts=([\d.]+))?/;
+
+function openLink([, id, seconds, micros, thread]) {
+  openThread(id, thread ?? `${seconds}.${micros}`, true);
+  if (channelName(id) !== id && channel()?.id !== id) location.hash = hash(app.user, channelName(id));
+}
+
 addEventListener("click", (event) => {
-  const address = event.target.closest?.("a[href]")?.href ?? "";
-  const found = address.match(/\/archives\/(\w+)\/p(\d+)(\d{6})(?:\?.*?thread_ts=([\d.]+))?/);
+  const found = event.target.closest?.("a[href]")?.href.match(ARCHIVE);
   if (!found) return;
   event.preventDefault();
-  const [, id, seconds, micros, thread] = found;
-  openThread(id, thread ?? `${seconds}.${micros}`, true);
-  if (channelName(id) !== id && channel()?.id !== id) location.hash = `#${app.user}/${channelName(id)}`;
+  openLink(found);
 });
 
+// Opened by such a link from elsewhere: the channel, then the thread.
+async function follow() {
+  const found = location.pathname.match(ARCHIVE) && location.href.match(ARCHIVE);
+  if (found) history.replaceState(null, "", `/${location.hash}`);
+  await arrive();
+  if (found) openLink(found);
+}
+
 startWorld();
-arrive();
+follow();

@@ -14,13 +14,23 @@ export function avatar(name, bot) {
   if (bot && name !== SLACKBOT) return el("img", { class: "avatar bot", src: "/assets/signal.svg", alt: "" });
   const place = app.personas.findIndex((one) => one.name === name || one.real_name === name);
   const full = app.personas[place]?.real_name ?? name;
-  const initials = full.split(/[\s-]+/).map((word) => word[0] ?? "").join("").slice(0, 2).toUpperCase();
+  const initials = full
+    .split(/[\s-]+/)
+    .map((word) => word[0] ?? "")
+    .join("")
+    .slice(0, 2)
+    .toUpperCase();
   return el("span", { class: `avatar ${place < 0 ? "nobody" : `tint${place % 9}`}`, "aria-hidden": "true" }, initials);
 }
 
 function file(one) {
   if (/^image\//.test(one.mimetype ?? "")) {
-    return el("figure", {}, el("figcaption", {}, one.title), el("a", { href: one.url, target: "_blank", rel: "noopener" }, el("img", { src: one.url, alt: one.title ?? "" })));
+    return el(
+      "figure",
+      {},
+      el("figcaption", {}, one.title),
+      el("a", { href: one.url, target: "_blank", rel: "noopener" }, el("img", { src: one.url, alt: one.title ?? "" })),
+    );
   }
   return el("a", { class: "file", href: one.url, target: "_blank", rel: "noopener" }, `📄 ${one.title}`);
 }
@@ -28,14 +38,28 @@ function file(one) {
 function replies(message, open) {
   const count = `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`;
   const last = message.latest_reply ? ` · last at ${stamp(message.latest_reply).clock}` : "";
-  return el("button", { class: "replies", type: "button", data: { focus: `replies/${message.ts}` }, on: { click: () => open(message.ts) } }, el("b", {}, count), last);
+  return el(
+    "button",
+    {
+      class: "replies",
+      type: "button",
+      data: { focus: `replies/${message.ts}` },
+      on: { click: () => open(message.ts) },
+    },
+    el("b", {}, count),
+    last,
+  );
 }
 
 /** `open(ts)`, if given, is how its thread opens. */
 export function message(one, channelId, open) {
   const when = stamp(one.ts);
   const body = one.blocks?.length
-    ? el("div", { class: "card" }, blocks(one.blocks, { act: clicks({ channel: channelId, ts: one.ts }), failed: one.failed ?? [] }))
+    ? el(
+        "div",
+        { class: "card" },
+        blocks(one.blocks, { act: clicks({ channel: channelId, ts: one.ts }), failed: one.click_failed ?? [] }),
+      )
     : el("div", { class: "text" }, mrkdwn(one.text ?? ""));
   return el(
     "li",
@@ -52,7 +76,13 @@ export function message(one, channelId, open) {
         el("time", { datetime: when.iso, title: when.full }, when.clock),
         one.edited && el("span", { class: "quiet" }, "edited"),
         one.ephemeral && el("span", { class: "private" }, "Only visible to you"),
-        open && !one.ephemeral && el("button", { class: "reply", type: "button", "aria-label": "Reply in thread", on: { click: () => open(one.ts) } }, "Reply"),
+        open &&
+          !one.ephemeral &&
+          el(
+            "button",
+            { class: "reply", type: "button", "aria-label": "Reply in thread", on: { click: () => open(one.ts) } },
+            "Reply",
+          ),
       ),
       body,
       one.files?.map(file),

@@ -94,21 +94,49 @@ function draw(view, depth) {
   dialog.replaceChildren(
     el(
       "form",
-      { novalidate: true, on: { submit: (event) => { event.preventDefault(); submit(view); } } },
+      {
+        novalidate: true,
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            submit(view);
+          },
+        },
+      },
       el(
         "header",
         {},
-        back && el("button", { type: "button", class: "icon", "aria-label": "Back", on: { click: () => close(view) } }, "←"),
+        back &&
+          el("button", { type: "button", class: "icon", "aria-label": "Back", on: { click: () => close(view) } }, "←"),
         el("h2", { id: "view-title" }, text(view.title)),
-        el("button", { type: "button", class: "icon", "aria-label": "Close", title: "Close (Esc)", on: { click: () => close(view) } }, "×"),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "icon",
+            "aria-label": "Close",
+            title: "Close (Esc)",
+            on: { click: () => close(view) },
+          },
+          "×",
+        ),
       ),
-      el("div", { class: "body", tabindex: -1, autofocus: true }, blocks(view.blocks, { act: clicks({ view_id: view.id }), field: field(view), typed: () => undefined })),
+      el(
+        "div",
+        { class: "body", tabindex: -1, autofocus: true },
+        blocks(view.blocks, { act: clicks({ view_id: view.id }), field: field(view), typed: () => undefined }),
+      ),
       el("p", { class: "trouble", role: "alert", hidden: true }),
       el(
         "footer",
         {},
-        el("button", { type: "button", class: "button", on: { click: () => close(view) } }, view.close ? text(view.close) : view.submit ? "Cancel" : "Close"),
-        view.submit && el("button", { type: "submit", class: "button primary", data: { submit: "" } }, text(view.submit)),
+        el(
+          "button",
+          { type: "button", class: "button", on: { click: () => close(view) } },
+          view.close ? text(view.close) : view.submit ? "Cancel" : "Close",
+        ),
+        view.submit &&
+          el("button", { type: "submit", class: "button primary", data: { submit: "" } }, text(view.submit)),
       ),
     ),
   );
@@ -117,7 +145,10 @@ function draw(view, depth) {
   trouble(view.notice);
   if (sameView) dialog.querySelector(".body").scrollTop = scrolled;
   const focus = held && dialog.querySelector(`[data-focus="${CSS.escape(held)}"]`);
-  (focus || (sameView ? null : fields[0]?.node.matches(".boxes") ? fields[0].node.querySelector("input") : fields[0]?.node))?.focus();
+  (
+    focus ||
+    (sameView ? null : fields[0]?.node.matches(".boxes") ? fields[0].node.querySelector("input") : fields[0]?.node)
+  )?.focus();
   if (Object.keys(view.errors ?? {}).length) complain(view.errors);
 }
 

@@ -3,7 +3,7 @@
 import { dateText } from "./dates.js";
 import { el } from "./dom.js";
 import { emoji } from "./emoji.js";
-import { channelName, person } from "./state.js";
+import { channelName, groupName, person } from "./state.js";
 
 const INLINE = new RegExp(
   [
@@ -45,7 +45,8 @@ function angle(inner) {
     const time = el("time", {}, dateText(seconds, plain(template ?? ""), plain(label ?? "")));
     return address ? link(address, time) : time;
   }
-  if (target.startsWith("!subteam^")) return el("span", { class: "mention" }, plain(label ?? `@${target.slice(9)}`));
+  if (target.startsWith("!subteam^"))
+    return el("span", { class: "mention" }, plain(label ?? `@${groupName(target.slice(9))}`));
   if (target.startsWith("!")) return el("span", { class: "mention mine" }, `@${target.slice(1)}`);
   return link(target, label === undefined ? undefined : el("span", {}, inline(label)));
 }
@@ -82,7 +83,11 @@ const MARKED = /^\s*(?:[•◦▪-]\s|:[a-z0-9_+-]+:\s)/;
 function line(text) {
   if (!text.trim()) return el("div", { class: "line blank" });
   const deep = Math.min(3, Math.floor(text.match(/^ */)[0].length / 2));
-  return el("div", { class: `line${MARKED.test(text) ? " marked" : ""}${deep ? ` deep${deep}` : ""}` }, inline(text.trimEnd()));
+  return el(
+    "div",
+    { class: `line${MARKED.test(text) ? " marked" : ""}${deep ? ` deep${deep}` : ""}` },
+    inline(text.trimEnd()),
+  );
 }
 
 function paragraph(text) {

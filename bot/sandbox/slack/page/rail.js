@@ -2,16 +2,33 @@
 
 import { byId, el } from "./dom.js";
 import { avatar } from "./message.js";
-import { app, hash, HOME } from "./state.js";
-
-const kind = (one) => (one.external ? "external" : one.guest ? "guest" : null);
+import { app, hash, HOME, standing } from "./state.js";
 
 /** Draws the rail from the state. */
 export function drawRail() {
-  const places = [...app.channels.map((one) => ({ place: one.name, label: `# ${one.name}`, id: one.id })), { place: HOME, label: "App Home" }];
+  const places = [
+    ...app.channels.map((one) => ({
+      place: one.name,
+      label: one.direct ? "Messages with Signalbox" : `# ${one.name}`,
+      id: one.id,
+    })),
+    { place: HOME, label: "App Home" },
+  ];
   byId("places").replaceChildren(
     ...places.map(({ place, label, id }) =>
-      el("li", {}, el("a", { href: hash(app.user, place), class: app.unread.has(id) ? "unread" : "", "aria-current": app.place === place ? "page" : undefined }, label)),
+      el(
+        "li",
+        {},
+        el(
+          "a",
+          {
+            href: hash(app.user, place),
+            class: app.unread.has(id) ? "unread" : "",
+            "aria-current": app.place === place ? "page" : undefined,
+          },
+          label,
+        ),
+      ),
     ),
   );
   byId("personas").replaceChildren(
@@ -19,7 +36,13 @@ export function drawRail() {
       el(
         "li",
         {},
-        el("a", { href: hash(one.name, app.place), "aria-current": one.name === app.user ? "true" : undefined }, avatar(one.name), el("span", {}, `@${one.name}`), kind(one) && el("small", {}, kind(one))),
+        el(
+          "a",
+          { href: hash(one.name, app.place), "aria-current": one.name === app.user ? "true" : undefined },
+          avatar(one.name),
+          el("span", {}, `@${one.name}`),
+          standing(one) && el("small", {}, standing(one)),
+        ),
       ),
     ),
   );
@@ -40,7 +63,16 @@ export function drawBot() {
 /** Ctrl+K: type a few letters of a persona, Enter. */
 export function switcher() {
   const dialog = byId("switch");
-  const box = el("input", { type: "text", class: "write", placeholder: "Become…", "aria-label": "Persona", role: "combobox", "aria-expanded": "true", "aria-controls": "switch-list", autocomplete: "off" });
+  const box = el("input", {
+    type: "text",
+    class: "write",
+    placeholder: "Become…",
+    "aria-label": "Persona",
+    role: "combobox",
+    "aria-expanded": "true",
+    "aria-controls": "switch-list",
+    autocomplete: "off",
+  });
   const list = el("ul", { id: "switch-list", role: "listbox" });
   let at = 0;
   let found = [];
@@ -54,12 +86,21 @@ export function switcher() {
     at = Math.min(at, Math.max(0, found.length - 1));
     list.replaceChildren(
       ...found.map((one, index) =>
-        el("li", { role: "option", "aria-selected": String(index === at), on: { click: () => go(one) } }, avatar(one.name), el("span", {}, `@${one.name}`), el("small", {}, kind(one) ?? one.real_name)),
+        el(
+          "li",
+          { role: "option", "aria-selected": String(index === at), on: { click: () => go(one) } },
+          avatar(one.name),
+          el("span", {}, `@${one.name}`),
+          el("small", {}, standing(one) ?? one.real_name),
+        ),
       ),
     );
     list.children[at]?.scrollIntoView({ block: "nearest" });
   };
-  box.addEventListener("input", () => { at = 0; draw(); });
+  box.addEventListener("input", () => {
+    at = 0;
+    draw();
+  });
   box.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter") go(found[at]);

@@ -4,6 +4,7 @@ import { dateText } from "./dates.js";
 import { el } from "./dom.js";
 import { emoji } from "./emoji.js";
 import { channelMention, link, mention } from "./mrkdwn.js";
+import { groupName } from "./state.js";
 
 function styled(node, style = {}) {
   if (style.code) node = el("code", {}, node);
@@ -17,7 +18,7 @@ const ELEMENTS = {
   text: (e) => e.text ?? "",
   link: (e) => link(e.url ?? "", e.text),
   user: (e) => mention(e.user_id),
-  usergroup: (e) => el("span", { class: "mention" }, `@${e.usergroup_id}`),
+  usergroup: (e) => el("span", { class: "mention" }, `@${groupName(e.usergroup_id)}`),
   channel: (e) => channelMention(e.channel_id),
   broadcast: (e) => el("span", { class: "mention mine" }, `@${e.range}`),
   emoji: (e) => emoji(e.name) ?? `:${e.name}:`,
@@ -33,13 +34,18 @@ const PARTS = {
   rich_text_list: (part) =>
     el(
       part.style === "ordered" ? "ol" : "ul",
-      { class: `list deep${Math.min(part.indent ?? 0, 3)}`, start: part.style === "ordered" && part.offset ? part.offset + 1 : undefined },
+      {
+        class: `list deep${Math.min(part.indent ?? 0, 3)}`,
+        start: part.style === "ordered" && part.offset ? part.offset + 1 : undefined,
+      },
       (part.elements ?? []).map((item) => el("li", {}, elements(item.elements))),
     ),
 };
 
 export function richText(block) {
-  return (block.elements ?? []).map((part) => PARTS[part.type]?.(part) ?? el("p", { class: "undrawn" }, `[not drawn: ${part.type}]`));
+  return (block.elements ?? []).map(
+    (part) => PARTS[part.type]?.(part) ?? el("p", { class: "undrawn" }, `[not drawn: ${part.type}]`),
+  );
 }
 
 function cell(content) {
@@ -56,9 +62,26 @@ export function table(block) {
       {},
       cells.map((content, column) => {
         const { align = "left", is_wrapped: wrapped = false } = settings[column] ?? {};
-        return el(tag, { class: `${align}${wrapped ? " wrapped" : ""}`, scope: tag === "th" ? "col" : undefined }, cell(content));
+        return el(
+          tag,
+          { class: `${align}${wrapped ? " wrapped" : ""}`, scope: tag === "th" ? "col" : undefined },
+          cell(content),
+        );
       }),
     );
   const [head = [], ...rows] = block.rows ?? [];
-  return el("div", { class: "table" }, el("table", {}, el("thead", {}, row(head, "th")), el("tbody", {}, rows.map((cells) => row(cells, "td")))));
+  return el(
+    "div",
+    { class: "table" },
+    el(
+      "table",
+      {},
+      el("thead", {}, row(head, "th")),
+      el(
+        "tbody",
+        {},
+        rows.map((cells) => row(cells, "td")),
+      ),
+    ),
+  );
 }

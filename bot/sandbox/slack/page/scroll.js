@@ -7,10 +7,14 @@ export class Scroll {
     this.box = box;
     this.latest = latest;
     this.following = true;
-    box.addEventListener("scroll", () => {
-      this.following = this.#atBottom();
-      if (this.following) latest.hidden = true;
-    }, { passive: true });
+    box.addEventListener(
+      "scroll",
+      () => {
+        this.following = this.#atBottom();
+        if (this.following) latest.hidden = true;
+      },
+      { passive: true },
+    );
     latest.addEventListener("click", () => this.down());
     // Pictures and a growing board change the height without a message having come.
     const heights = new ResizeObserver(() => this.following && this.down());

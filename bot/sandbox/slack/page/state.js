@@ -7,6 +7,7 @@ export const app = {
   personas: [],
   channels: [],
   commands: [],
+  groups: [],
   bot: null,
   botConnected: true,
   unread: new Set(),
@@ -33,4 +34,13 @@ export function person(id) {
   return { name: app.bot && id === app.bot.id ? app.bot.name : id, mine: false };
 }
 
+/** Handle of a user group. */
+export const groupName = (id) => app.groups.find((one) => one.id === id)?.handle ?? id;
+
 export const channelName = (id) => app.channels.find((one) => one.id === id)?.name ?? id;
+
+/** "guest", "external" (of another team than most), or nothing. */
+export function standing(one) {
+  const home = app.personas.filter((other) => other.team === one.team).length > app.personas.length / 2;
+  return one.external || !home ? "external" : one.guest ? "guest" : null;
+}

@@ -27,7 +27,12 @@ export const refreshThread = coalesced(async () => {
   }
   if (open !== at) return;
   scroll.around(() => {
-    sync(list, messages, (one) => `${at.ts}/${one.ts}${one.ephemeral ? "/e" : ""}`, (one) => message(one, at.channel));
+    sync(
+      list,
+      messages,
+      (one) => `${at.ts}/${one.ts}${one.ephemeral ? "/e" : ""}`,
+      (one) => message(one, at.channel),
+    );
     const last = messages.at(-1)?.ts ?? "";
     const news = last > newest;
     newest = last;
@@ -73,7 +78,8 @@ function idle() {
 }
 
 function mark() {
-  for (const node of document.querySelectorAll("#channel-messages > .message")) node.classList.toggle("open", node.dataset.ts === open?.ts);
+  for (const node of document.querySelectorAll("#channel-messages > .message"))
+    node.classList.toggle("open", node.dataset.ts === open?.ts);
 }
 
 const decides = (one) => one.author?.bot && one.blocks?.some((block) => block.type === "actions");

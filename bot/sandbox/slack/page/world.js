@@ -4,6 +4,7 @@ import { post, read, Refused, remove } from "./api.js";
 import { chart } from "./chart.js";
 import { byId, el, sync } from "./dom.js";
 
+const REGIONS = ["us-east-1", "us-west-2"]; // each keeps its colour, served from or not
 const SECONDS = 300; // simulated, shown in the chart
 
 // The faults with a switch of their own, and those behind "More".
@@ -24,8 +25,11 @@ const MORE = [
   { label: "Slack drops the socket", kind: "slack-drop-socket", params: { count: 1 } },
 ];
 
-const same = (a, b) => a.kind === b.kind && JSON.stringify(Object.entries(a.params).sort()) === JSON.stringify(Object.entries(b.params).sort());
-const named = (fault) => [...MAIN, ...MORE].find((one) => same(one, fault))?.label ?? `${fault.kind} ${Object.values(fault.params).join(" ")}`;
+const same = (a, b) =>
+  a.kind === b.kind &&
+  JSON.stringify(Object.entries(a.params).sort()) === JSON.stringify(Object.entries(b.params).sort());
+const named = (fault) =>
+  [...MAIN, ...MORE].find((one) => same(one, fault))?.label ?? `${fault.kind} ${Object.values(fault.params).join(" ")}`;
 
 const parts = {
   chart: el("div", { class: "chart" }),
@@ -50,16 +54,30 @@ async function change(work) {
 const number = (value) => new Intl.NumberFormat("en").format(Math.round(value));
 
 function drawCustomers({ totals, by_region: byRegion = {}, timeline = [] }) {
-  const regions = Object.keys(byRegion).sort();
+  const regions = [...new Set([...REGIONS, ...Object.keys(byRegion).sort()])];
   const shown = timeline.slice(-SECONDS);
   const { node, top } = chart(shown, regions);
   const last = shown.slice(-5);
   const rate = (pick) => (last.length ? last.reduce((sum, p) => sum + pick(p), 0) / last.length : 0);
   const span = shown.length > 1 ? shown.at(-1).t - shown[0].t : 0;
   const back = span >= 120 ? `${Math.round(span / 60)} min ago` : `${Math.round(span)} s ago`;
-  parts.chart.replaceChildren(el("span", { class: "top" }, `${number(top)}/s`), node, el("span", { class: "back" }, back), el("span", { class: "now" }, "now"));
-  const entries = [...regions.map((region, i) => [`region${i}`, region, rate((p) => Number(p.by_region?.[region]?.ok ?? p.by_region?.[region] ?? 0))]), ["failed", "failed", rate((p) => p.failed ?? 0)]];
-  parts.legend.replaceChildren(...entries.map(([look, label, value]) => el("li", { class: look }, label, " ", el("b", {}, `${number(value)}/s`))));
+  parts.chart.replaceChildren(
+    el("span", { class: "top" }, `${number(top)}/s`),
+    node,
+    el("span", { class: "back" }, back),
+    el("span", { class: "now" }, "now"),
+  );
+  const entries = [
+    ...regions.map((region, i) => [
+      `region${i}`,
+      region,
+      rate((p) => Number(p.by_region?.[region]?.ok ?? p.by_region?.[region] ?? 0)),
+    ]),
+    ["failed", "failed", rate((p) => p.failed ?? 0)],
+  ];
+  parts.legend.replaceChildren(
+    ...entries.map(([look, label, value]) => el("li", { class: look }, label, " ", el("b", {}, `${number(value)}/s`))),
+  );
   const bad = (value) => (value > 0 ? "bad" : "");
   const facts = [
     ["Payments taken", number(totals.payments_acknowledged), ""],
@@ -67,50 +85,97 @@ function drawCustomers({ totals, by_region: byRegion = {}, timeline = [] }) {
     ["Payments lost", number(totals.payments_lost), bad(totals.payments_lost)],
     ["Taken by two writers", number(totals.acknowledged_by_two_writers), bad(totals.acknowledged_by_two_writers)],
   ];
-  parts.numbers.replaceChildren(...facts.map(([label, value, look]) => el("div", { class: look }, el("dt", {}, label), el("dd", {}, value))));
-}
-
-function drawFaults({ faults }) {
-  const rows = [
-    ...MAIN.map((one) => ({ ...one, id: faults.find((fault) => same(fault, one))?.id ?? null })),
-    ...faults.filter((fault) => !MAIN.some((one) => same(one, fault))).map((fault) => ({ ...fault, label: named(fault) })),
-  ];
-  sync(parts.faults, rows, (row) => `${row.kind}${JSON.stringify(row.params)}`, (row) =>
-    el(
-      "li",
-      {},
-      el(
-        "button",
-        {
-          type: "button",
-          class: "toggle",
-          role: "switch",
-          "aria-checked": String(row.id !== null),
-          data: { focus: row.label },
-          on: { click: () => change(() => (row.id === null ? post("/control/faults", { kind: row.kind, ...row.params }) : remove(`/control/faults/${encodeURIComponent(row.id)}`))) },
-        },
-        row.label,
-      ),
-    ),
+  parts.numbers.replaceChildren(
+    ...facts.map(([label, value, look]) => el("div", { class: look }, el("dt", {}, label), el("dd", {}, value))),
   );
 }
 
-function drawBots({ bots }) {
-  sync(parts.bots, bots, (bot) => bot.index, (bot) => {
-    const halted = bot.stopped === true;
-    const order = (label, what) => el("button", { type: "button", class: "button small", data: { focus: `${what}${bot.index}` }, on: { click: () => change(() => post(`/control/bots/${bot.index}`, { do: what })) } }, label);
-    return el(
-      "li",
-      { class: bot.alive ? (halted ? "halted" : "alive") : "dead" },
-      el("b", {}, `Bot ${bot.index + 1}`),
-      el("span", { title: bot.alive ? `pid ${bot.pid}` : undefined }, bot.alive ? (halted ? "paused" : "running") : "killed"),
-      bot.alive ? [halted ? order("Go on", "cont") : order("Pause", "stop"), halted || order("Kill", "kill")] : order("Start", "start"),
-    );
-  });
+function drawFaults(answer) {
+  const faults = answer.faults.map(({ id, kind, params, ...flat }) => ({ id, kind, params: params ?? flat }));
+  const rows = [
+    ...MAIN.map((one) => ({ ...one, id: faults.find((fault) => same(fault, one))?.id ?? null })),
+    ...faults
+      .filter((fault) => !MAIN.some((one) => same(one, fault)))
+      .map((fault) => ({ ...fault, label: named(fault) })),
+  ];
+  sync(
+    parts.faults,
+    rows,
+    (row) => `${row.kind}${JSON.stringify(row.params)}`,
+    (row) =>
+      el(
+        "li",
+        {},
+        el(
+          "button",
+          {
+            type: "button",
+            class: "toggle",
+            role: "switch",
+            "aria-checked": String(row.id !== null),
+            data: { focus: row.label },
+            on: {
+              click: () =>
+                change(() =>
+                  row.id === null
+                    ? post("/control/faults", { kind: row.kind, ...row.params })
+                    : remove(`/control/faults/${encodeURIComponent(row.id)}`),
+                ),
+            },
+          },
+          row.label,
+        ),
+      ),
+  );
+}
+
+function drawBots(answer) {
+  const bots = answer.bots.map(({ index, pid, alive, state }) => ({
+    index,
+    pid,
+    alive: alive ?? state !== "dead",
+    stopped: state === "stopped",
+  }));
+  sync(
+    parts.bots,
+    bots,
+    (bot) => bot.index,
+    (bot) => {
+      const halted = bot.stopped;
+      const order = (label, what) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "button small",
+            data: { focus: `${what}${bot.index}` },
+            on: { click: () => change(() => post(`/control/bots/${bot.index}`, { do: what })) },
+          },
+          label,
+        );
+      return el(
+        "li",
+        { class: bot.alive ? (halted ? "halted" : "alive") : "dead" },
+        el("b", {}, `Bot ${bot.index + 1}`),
+        el(
+          "span",
+          { title: bot.alive ? `pid ${bot.pid}` : undefined },
+          bot.alive ? (halted ? "paused" : "running") : "killed",
+        ),
+        bot.alive
+          ? [halted ? order("Go on", "cont") : order("Pause", "stop"), halted || order("Kill", "kill")]
+          : order("Start", "start"),
+      );
+    },
+  );
 }
 
 async function refresh() {
-  const [customers, faults, bots] = await Promise.all([read("/control/customers"), read("/control/faults"), read("/control/bots")]);
+  const [customers, faults, bots] = await Promise.all([
+    read("/control/customers", { last: SECONDS }),
+    read("/control/faults"),
+    read("/control/bots"),
+  ]);
   drawCustomers(customers);
   drawFaults(faults);
   drawBots(bots);
