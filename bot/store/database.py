@@ -44,6 +44,12 @@ class Database:
             yield session
             session.commit()
 
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A bare connection in a write transaction, for migrations."""
+        with self._writing.begin() as connection:
+            yield connection
+
     def now(self, session: Session) -> float:
         """Epoch seconds of the clock that leases count in: the database's."""
         if self.sqlite:

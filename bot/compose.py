@@ -1,0 +1,92 @@
+"""Wires everything: the only module that knows all the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+import commands  # noqa: F401 - declares the commands
+from bot.actions.kinds import KINDS
+from bot.changes.desk import Desk
+from bot.changes.estates import Estates
+from bot.changes.planner import Planner
+from bot.changes.watch import Watch
+from bot.clock import Clock, FileClock, SystemClock
+from bot.engine.drive import Engine
+from bot.engine.lease import Lease
+from bot.engine.register import Intents
+from bot.engine.visit import Visitor
+from bot.ports import Ports
+from bot.rounds import Rounds
+from bot.settings import Settings, replica_name
+from bot.store.database import Database
+from bot.store.migrate import migrate
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
+from bot.trail.verify import verify_database
+from bot.world import open_world
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Box:
+    """A running Signalbox without a face."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    trail: Trail
+    lease: Lease
+    ports: Ports
+    engine: Engine
+    desk: Desk
+    watch: Watch
+    rounds: Rounds
+
+    def start(self) -> None:
+        """Begin to drive, watch and make rounds."""
+        self.trail.note(Event(name=Name.BOT_STARTED, detail={"replica": self.lease.name}))
+        self.lease.beat()
+        self.engine.start()
+        self.watch.start()
+        self.rounds.start()
+
+    def stop(self) -> None:
+        """End in order: nothing new, then what is under way, then the lease."""
+        self.rounds.stop()
+        self.watch.stop()
+        self.engine.stop()
+        self.trail.note(Event(name=Name.BOT_STOPPED, detail={"replica": self.lease.name}))
+        self.database.close()
+
+
+def build(settings: Settings) -> Box:
+    """Open the database, the estate and the world. Raises EstateError or TrailError: do not start."""
+    clock: Clock = FileClock(settings.clock) if settings.clock else SystemClock()
+    database = Database(settings.database_url)
+    migrate(database)
+    trail = Trail(database, clock)
+    estates = Estates(settings.estate, trail, clock)
+    estate = estates.now
+    lease = Lease(database, trail, replica_name(), settings.lease_seconds)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    ports = open_world(
+        register=Intents(database, trail, lease),
+        clock=clock,
+        state=settings.state,
+        resolver=settings.resolver,
+        dns_port=settings.dns_port,
+        kubeconfig=settings.kubeconfig,
+        clusters={name: region.cluster for name, region in estate.regions.items()},
+        prometheus=estate.metrics.prometheus,
+    )
+    planner = Planner(ports, database, clock)
+    watch = Watch(estates, planner, trail)
+    desk = Desk(
+        estates, planner, trail, watch, proof=lambda _change: verify_database(settings.database_url).words()
+    )
+    engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
+    rounds = Rounds(estates, ports, database, trail, lease.leads)
+    return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds)

@@ -1,0 +1,156 @@
+"""`signalbox`: serve, run, verify, doctor, manifest, sandbox. Each imports only what it needs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from bot.errors import SignalboxError
+from bot.settings import Settings
+
+USAGE = 3
+app = cyclopts.App(
+    name="signalbox",
+    help="Moves production between AWS Regions, with approvals and proof.",
+    result_action="return_value",
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. People's mistakes end in words, never in a stack trace."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["sandbox"]:
+        return _sandbox(words[1:])
+    try:
+        code = app(words, exit_on_error=False, print_error=True)
+    except cyclopts.CycloptsError:
+        return USAGE
+    except SignalboxError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+@app.command
+def serve() -> int:
+    """Run one replica: Slack, engine, health endpoint. Configured by the environment."""
+    from bot.logs import configure
+    from bot.serve import serve as run_until_stopped
+
+    settings = Settings()
+    configure(settings.log_level)
+    return run_until_stopped(settings)
+
+
+@app.command
+def run(
+    command: str,
+    *,
+    person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")],
+    yes: Annotated[bool, Parameter(name="--no-wait", negative="")] = False,
+) -> int:
+    """Run a command such as "/failover us-west-2" without Slack, on the same database.
+
+    Args:
+        command: the words that one would type in Slack, in quotation marks.
+        person: who you are: your id under `people:` in the estate.
+        yes: do not wait for the end; another replica drives the run.
+    """
+    from bot.logs import configure
+    from bot.terminal.live import run_command
+
+    settings = Settings()
+    configure("error")
+    return run_command(settings, command, person, wait=not yes)
+
+
+@app.command
+def verify(
+    source: str = "", *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+) -> int:
+    """Verify the trail in a database. Exit code: 0 verified, 1 tampered, 2 incomplete, 3 usage.
+
+    Args:
+        source: database URL; without it the configured database.
+        as_json: print the whole report as JSON.
+    """
+    from bot.trail.verify import verify_database
+
+    try:
+        report = verify_database(source or Settings().database_url)
+    except (ValueError, SignalboxError) as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    if as_json:
+        print(report.as_json())
+    else:
+        print(report.words())
+        for finding in report.findings[:50]:
+            print(f"  row {finding.seq}: {finding.message} [{finding.code}]")
+        if report.unresolved:
+            print(f"  {report.unresolved} calls whose outcome nobody saw (a crash or a lost answer).")
+        if not report.exit_code:
+            print(
+                "  Removing the newest rows together with the head row is not detected yet: there are no signed checkpoints."
+            )
+    return report.exit_code
+
+
+@app.command
+def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+    """Check the configuration and what it reaches; changes nothing. Exit code 1 when something is wrong."""
+    from bot.terminal.doctor import examine
+
+    found = examine(Settings())
+    if as_json:
+        print(json.dumps([{"check": c.name, "ok": c.ok, "says": c.says} for c in found], indent=2))
+    else:
+        for check in found:
+            print(f"{'ok     ' if check.ok else 'WRONG  '} {check.name}: {check.says}")
+    return 0 if all(check.ok for check in found) else 1
+
+
+@app.command
+def manifest() -> int:
+    """Print the Slack app's manifest as JSON: paste it when creating the app."""
+    import commands  # noqa: F401 - declares the commands
+    from bot.slack.manifest import manifest as made
+
+    print(json.dumps(made(), indent=2))
+    return 0
+
+
+@app.command
+def estate(path: Path) -> int:
+    """Check an estate file and print its digest."""
+    from bot.estate_file import read_estate
+
+    found = read_estate(path)
+    print(
+        f"{path}: good. {len(found.services)} services, {len(found.regions)} Regions, digest {found.digest}"
+    )
+    return 0
+
+
+@app.command
+def sandbox() -> None:
+    """The whole world on one machine: see `signalbox sandbox --help`."""
+
+
+def _sandbox(words: list[str]) -> int:
+    try:
+        from bot.sandbox.main import main as play
+    except ImportError as error:
+        print(
+            f"The sandbox is not installed ({error.name} is missing): pip install 'signalbox[sandbox]'.",
+            file=sys.stderr,
+        )
+        return USAGE
+    return play(words)

@@ -1,0 +1,67 @@
+"""What `signalbox doctor` looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.errors import SignalboxError
+from bot.estate_file import read_estate
+from bot.settings import Settings
+from bot.store.database import Database
+from bot.trail.verify import verify_database
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Look at everything that can be looked at without changing anything."""
+    found = [_estate(settings), _database(settings), _slack(settings)]
+    if settings.clock is not None:
+        found.append(Check("clock", ok=True, says=f"simulated, from {settings.clock}: never in production"))
+    return found
+
+
+def _estate(settings: Settings) -> Check:
+    try:
+        estate = read_estate(settings.estate)
+    except SignalboxError as error:
+        return Check("estate", ok=False, says=str(error))
+    return Check(
+        "estate",
+        ok=True,
+        says=f"{estate.estate}, {len(estate.services)} services, digest {estate.digest[:12]}",
+    )
+
+
+def _database(settings: Settings) -> Check:
+    try:
+        database = Database(settings.database_url)
+        with database.read() as session:
+            database.now(session)
+        database.close()
+        words = verify_database(settings.database_url).words()
+    except (SignalboxError, ValueError) as error:
+        return Check(
+            "database",
+            ok=False,
+            says=f"{error} (a new database gets its tables when `signalbox serve` starts)",
+        )
+    return Check("database", ok=True, says=words)
+
+
+def _slack(settings: Settings) -> Check:
+    if settings.slack_bot_token is None:
+        return Check("slack", ok=False, says="SLACK_BOT_TOKEN is not set")
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        return Check(
+            "slack", ok=False, says="set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)"
+        )
+    mode = "Socket Mode" if settings.slack_app_token else "HTTP"
+    return Check("slack", ok=True, says=f"tokens are set, {mode}")

@@ -1,0 +1,225 @@
+"""Proves that a trail is whole. Imports nothing of the bot outside this package, trusts no stored hash.
+
+Checked: every body is canonical JSON, `seq` runs from 0 without a gap, each `prev` is the recomputed leaf before
+it, time never runs backwards, one chain, the head row agrees; then what the rows say: no run without an approval of
+its plan's digest by enough different people of whom the requester is none, no call without a run, no outcome
+without its intent. Not yet checked: the newest rows removed together with the head row; signed checkpoints
+will show that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+VERIFIED, TAMPERED, INCOMPLETE, USAGE = 0, 1, 2, 3
+_GENESIS = hashlib.sha256(b"").digest()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stored row: what its columns claim, and the bytes that count."""
+
+    seq: int
+    prev: bytes
+    leaf: bytes
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong at `seq` (-1: the trail as a whole). `code` is stable, `message` for people."""
+
+    seq: int
+    code: str
+    message: str
+
+
+@dataclass
+class Report:
+    """What the verifier found."""
+
+    rows: int = 0
+    head: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    unresolved: int = 0
+    """Intents without an outcome: calls whose end nobody saw, normal after a crash"""
+    incomplete: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 verified, 1 tampered, 2 incomplete."""
+        if self.findings:
+            return TAMPERED
+        return INCOMPLETE if self.incomplete else VERIFIED
+
+    def words(self) -> str:
+        """The verdict in one line."""
+        if self.findings:
+            first = self.findings[0]
+            return (
+                f"NOT verified: {len(self.findings)} findings, the first at row {first.seq}: {first.message}"
+            )
+        if self.incomplete:
+            return f"Incomplete: {self.incomplete}"
+        return f"Verified: {self.rows} rows, unbroken; head {self.head[:16]}."
+
+    def as_json(self) -> str:
+        """The report as JSON."""
+        verdict = {VERIFIED: "verified", TAMPERED: "tampered", INCOMPLETE: "incomplete"}[self.exit_code]
+        return json.dumps({"verdict": verdict, **asdict(self)}, indent=2)
+
+
+def verify_database(url: str) -> Report:
+    """Verify the trail in a database. Raises ValueError when it cannot be read."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        with engine.connect() as connection:
+            head = connection.execute(text("select size, leaf from head")).all()
+            rows = connection.execution_options(yield_per=1000).execute(
+                text("select seq, prev, leaf, body from entry order by seq")
+            )
+            stream = (Row(r.seq, bytes(r.prev), bytes(r.leaf), bytes(r.body)) for r in rows)
+            return verify_rows(stream, (int(head[0].size), bytes(head[0].leaf)) if len(head) == 1 else None)
+    except SQLAlchemyError as error:
+        raise ValueError(f"cannot read the trail: {str(error).splitlines()[0]}") from error
+    finally:
+        engine.dispose()
+
+
+def verify_rows(rows: Iterable[Row], head: tuple[int, bytes] | None) -> Report:
+    """Verify rows in the order of their `seq` against the head row (size, leaf). Streams: memory stays flat."""
+    report = Report()
+    meaning = _Meaning(report)
+    prev, last_time, chain = _GENESIS, 0, None
+    for row in rows:
+        expected = report.rows
+        report.rows += 1
+        leaf = hashlib.sha256(b"\x00" + row.body).digest()
+        record = _parsed(report, row)
+        if record is not None:
+            found = _links(row, record, expected, prev, last_time, chain, leaf)
+            report.findings.extend(found)
+            last_time = max(last_time, _number(record.get("time")))
+            chain = chain or record.get("chain_uid")
+            meaning.read(row.seq, record)
+        prev = leaf
+    report.head = prev.hex()
+    if head is None:
+        if report.rows:
+            report.findings.append(
+                Finding(-1, "head-missing", "the head row is missing although there are rows")
+            )
+        else:
+            report.incomplete = "there is no trail"
+    elif head != (report.rows, prev):
+        report.findings.append(
+            Finding(
+                -1,
+                "head-differs",
+                f"the head says {head[0]} rows, {report.rows} are there, or their last hash differs",
+            )
+        )
+    report.unresolved = len(meaning.intents)
+    return report
+
+
+def _parsed(report: Report, row: Row) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(row.body)
+        canonical = orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
+        report.findings.append(Finding(row.seq, "not-json", f"the body is not valid JSON: {error}"))
+        return None
+    if canonical != row.body or not isinstance(record, dict):
+        report.findings.append(Finding(row.seq, "not-canonical", "the body is not in canonical form"))
+        return None
+    return record
+
+
+def _links(
+    row: Row, record: dict[str, Any], expected: int, prev: bytes, last_time: int, chain: object, leaf: bytes
+) -> Iterator[Finding]:
+    if record.get("seq") != expected or row.seq != expected:
+        yield Finding(row.seq, "gap", f"row {expected} was expected here, the body says {record.get('seq')}")
+    if record.get("prev") != prev.hex() or row.prev != prev:
+        yield Finding(
+            row.seq, "broken-link", "it does not follow the row before it: one of the two was altered"
+        )
+    if row.leaf != leaf:
+        yield Finding(row.seq, "edited", "the body was altered after it was written")
+    if _number(record.get("time")) < last_time:
+        yield Finding(row.seq, "backdated", "its time lies before that of the row before it")
+    if chain is not None and record.get("chain_uid") != chain:
+        yield Finding(
+            row.seq, "other-chain", f"it belongs to the log {record.get('chain_uid')!r}, not {chain!r}"
+        )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+class _Meaning:
+    """Follows what the rows say: who approved what, what ran, which calls were made."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._requester: dict[str, str] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
+        self._votes: dict[str, set[str]] = {}
+        self._approved: dict[str, str] = {}
+        self._runs: set[str] = set()
+        self.intents: set[str] = set()
+
+    def read(self, seq: int, record: dict[str, Any]) -> None:
+        name = record.get("api", {}).get("operation")
+        unmapped = record.get("unmapped", {})
+        change, detail = unmapped.get("change", {}), unmapped.get("detail", {})
+        approval = unmapped.get("approval", {})
+        actor = record.get("actor", {}).get("user", {}).get("uid", "")
+        uid, run = change.get("uid", ""), change.get("run", "")
+        match name:
+            case "change:plan:proposed":
+                self._requester[uid] = actor
+            case "decision:question:opened" if approval:
+                self._asked[approval["decision"]] = approval
+            case "decision:vote:cast" if approval.get("choice") == "approve":
+                self._votes.setdefault(approval["decision"], set()).add(actor)
+                if actor == self._requester.get(uid):
+                    self._say(seq, "self-approval", f"{actor} approved a change that they asked for")
+            case "decision:question:decided" if approval.get("outcome") == "approve":
+                self._approved[approval["decision"]] = approval["digest"]
+            case "run:plan:started":
+                self._started(seq, run, approval, detail)
+            case "call:outside:intent":
+                if run not in self._runs:
+                    self._say(seq, "call-without-run", "a call was made for a run that was never started")
+                self.intents.add(detail["intent"])
+            case "call:outside:outcome":
+                if detail["intent"] not in self.intents:
+                    self._say(seq, "outcome-without-intent", "the outcome of a call that was never announced")
+                self.intents.discard(detail["intent"])
+
+    def _started(self, seq: int, run: str, approval: dict[str, Any], detail: dict[str, Any]) -> None:
+        self._runs.add(run)
+        decision = approval.get("decision", "")
+        asked = self._asked.get(decision, {})
+        if self._approved.get(decision) != detail.get("digest") or asked.get("digest") != detail.get(
+            "digest"
+        ):
+            self._say(seq, "run-without-approval", "a run was started whose plan nobody had approved")
+        elif len(self._votes.get(decision, ())) < int(asked.get("quorum", 1)):
+            self._say(
+                seq, "quorum-missing", "a run was started with fewer approvals than its policy asks for"
+            )
+
+    def _say(self, seq: int, code: str, message: str) -> None:
+        self._report.findings.append(Finding(seq, code, message))
