@@ -5,12 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.ec2.responses import EC2Response
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.refusals import Refusal
 
 LAST_RULE = 32767
 """The rule that denies what no other rule matched; nobody can touch it."""
@@ -45,7 +45,7 @@ class NetworkEc2(EC2Response):  # type: ignore[misc]  # moto has no types
         wanted = self._get_param("AssociationId")
         if not any(wanted in acl._associations for acl in self.ec2_backend.network_acls.values()):
             message = f"The association ID '{wanted}' does not exist"
-            raise ServiceException("InvalidAssociationID.NotFound", message)
+            raise Refusal("InvalidAssociationID.NotFound", message)
         self.ec2_backend.get_network_acl(self._get_param("NetworkAclId"))
         return super().replace_network_acl_association()
 
@@ -53,7 +53,7 @@ class NetworkEc2(EC2Response):  # type: ignore[misc]  # moto has no types
         number = int(self._get_param("RuleNumber"))
         if not 1 <= number < LAST_RULE:
             message = f"Value ({number}) for parameter ruleNumber is invalid. Invalid value for rule number."
-            raise ServiceException("InvalidParameterValue", message)
+            raise Refusal("InvalidParameterValue", message)
 
     def _check_exists(self) -> None:
         acl = self.ec2_backend.get_network_acl(self._get_param("NetworkAclId"))
@@ -61,7 +61,7 @@ class NetworkEc2(EC2Response):  # type: ignore[misc]  # moto has no types
         if not any(e.rule_number == number and e.egress == egress for e in acl.network_acl_entries):
             way = "egress" if egress else "ingress"
             message = f"The specified {way} rule number {number} does not exist in network ACL {acl.id}"
-            raise ServiceException("InvalidNetworkAclEntry.NotFound", message)
+            raise Refusal("InvalidNetworkAclEntry.NotFound", message)
 
 
 def add_rule(backend: Any, acl_id: str, number: int, action: str, cidr: str, *, egress: bool) -> None:

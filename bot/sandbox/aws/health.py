@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.refusals import Refusal
 
 Check = dict[str, Any]
 CHECKER_REGIONS = (
@@ -41,7 +40,7 @@ class HealthChecks:
             return self._checks[check_id]
         except KeyError:
             message = f"A health check with id {check_id} does not exist."
-            raise ServiceException("NoSuchHealthCheck", message) from None
+            raise Refusal("NoSuchHealthCheck", message) from None
 
     def create(self, caller_reference: str, config: dict[str, Any]) -> Check:
         """Create one; the same request again returns it, another one under its reference is refused."""
@@ -50,7 +49,7 @@ class HealthChecks:
             if check["CallerReference"] == caller_reference:
                 if check["HealthCheckConfig"] != wanted:
                     message = "A health check with the same CallerReference but other settings exists."
-                    raise ServiceException("HealthCheckAlreadyExists", message)
+                    raise Refusal("HealthCheckAlreadyExists", message)
                 return check
         check = {
             "Id": str(uuid.uuid4()),
@@ -69,7 +68,7 @@ class HealthChecks:
             message = (
                 "The value of HealthCheckVersion in the request doesn't match the value of HealthCheckVersion"
             )
-            raise ServiceException("HealthCheckVersionMismatch", message)
+            raise Refusal("HealthCheckVersionMismatch", message)
         config = {**check["HealthCheckConfig"], **{k: v for k, v in wanted.items() if k not in _IMMUTABLE}}
         for name in wanted.get("ResetElements", []):
             config.pop(name, None)
@@ -122,7 +121,7 @@ class HealthChecks:
         config = self.get(check_id)["HealthCheckConfig"]
         if config["Type"] == "CALCULATED":
             message = "GetHealthCheckStatus is not supported for calculated health checks."
-            raise ServiceException("InvalidInput", message)
+            raise Refusal("InvalidInput", message)
         healthy = self.healthy(check_id)
         found = (healthy != config["Inverted"]) or config["Disabled"]
         code = "200, OK" if found else "404, Not Found"
@@ -153,9 +152,9 @@ def _complete(config: dict[str, Any]) -> dict[str, Any]:
     kind = config["Type"]
     if kind != "CLOUDWATCH_METRIC" and "AlarmIdentifier" in config:
         message = "Invalid parameter : Basic health checks must not have an metric region specified."
-        raise ServiceException("InvalidInput", message)
+        raise Refusal("InvalidInput", message)
     if kind == "CLOUDWATCH_METRIC" and "AlarmIdentifier" not in config:
-        raise ServiceException("InvalidInput", "Invalid parameter : AlarmIdentifier must be specified.")
+        raise Refusal("InvalidInput", "Invalid parameter : AlarmIdentifier must be specified.")
     defaults: dict[str, Any] = {"Inverted": False, "Disabled": False}
     if kind not in ("CALCULATED", "CLOUDWATCH_METRIC", "RECOVERY_CONTROL"):
         defaults |= {"RequestInterval": 30, "FailureThreshold": 3, "MeasureLatency": False}

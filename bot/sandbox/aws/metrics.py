@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from moto.cloudwatch.responses import CloudWatchResponse
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 
 from bot.sandbox.aws.cloud import GLOBAL_SERVICES_REGION, Cloud
+from bot.sandbox.aws.refusals import Refusal
 
 LAG_METRICS = ("AuroraGlobalDBRPOLag", "AuroraGlobalDBReplicationLag", "AuroraGlobalDBProgressLag")
 _MINUTE = 60
@@ -53,7 +53,7 @@ class LiveCloudWatch(CloudWatchResponse):  # type: ignore[misc]  # moto has no t
     def put_metric_data(self) -> ActionResult:
         if str(self._get_param("Namespace")).startswith("AWS/"):
             message = "The value AWS/ for parameter Namespace is invalid."
-            raise ServiceException("InvalidParameterValue", message)
+            raise Refusal("InvalidParameterValue", message)
         return super().put_metric_data()
 
     def put_metric_alarm(self) -> ActionResult:

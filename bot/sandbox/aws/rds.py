@@ -10,7 +10,8 @@ from moto.rds.models import rds_backends
 from moto.rds.responses import RDSResponse
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
-from bot.sandbox.aws.rds_global import GlobalCluster, refuse
+from bot.sandbox.aws.rds_global import GlobalCluster
+from bot.sandbox.aws.refusals import Refusal
 
 
 class GlobalRds(RDSResponse):  # type: ignore[misc]  # moto has no types
@@ -38,11 +39,11 @@ class GlobalRds(RDSResponse):  # type: ignore[misc]  # moto has no types
         if database is not None:
             if engine:
                 message = "Engine is taken from the source cluster and cannot be given beside it"
-                raise refuse("InvalidParameterCombination", message)
+                raise Refusal("InvalidParameterCombination", message)
             engine, version = database.engine, database.engine_version
         if not engine:
             message = "When creating standalone global cluster, value for engineName should be specified"
-            raise refuse("InvalidParameterValue", message)
+            raise Refusal("InvalidParameterValue", message)
         protected = str(self.params.get("DeletionProtection")).lower() == "true"
         cluster = self.cloud.globals.create(GlobalCluster(name, engine, version or "16.6", protected))
         if database is not None:
@@ -62,7 +63,7 @@ class GlobalRds(RDSResponse):  # type: ignore[misc]  # moto has no types
         data_loss, planned = (_true(self.params.get(k)) for k in ("AllowDataLoss", "Switchover"))
         if data_loss and planned:
             message = "AllowDataLoss and Switchover can't be specified together"
-            raise refuse("InvalidParameterCombination", message)
+            raise Refusal("InvalidParameterCombination", message)
         return self._move(data_loss=data_loss)
 
     def _move(self, *, data_loss: bool) -> ActionResult:
@@ -92,7 +93,7 @@ class GlobalRds(RDSResponse):  # type: ignore[misc]  # moto has no types
         cluster = self.backend.clusters.get(self.params["DBClusterIdentifier"])
         if cluster is not None and self.cloud.globals.of(cluster.db_cluster_arn):
             message = "This cluster is a part of a global cluster, please remove it from globalcluster first"
-            raise refuse("InvalidDBClusterStateFault", message)
+            raise Refusal("InvalidDBClusterStateFault", message)
         return super().delete_db_cluster()
 
     def describe_db_clusters(self) -> ActionResult:
@@ -104,7 +105,7 @@ class GlobalRds(RDSResponse):  # type: ignore[misc]  # moto has no types
         wanted, kind = self.params.get("SourceIdentifier"), self.params.get("SourceType")
         if wanted and not kind:
             message = "Cannot specify source identifier without source type"
-            raise refuse("InvalidParameterCombination", message)
+            raise Refusal("InvalidParameterCombination", message)
         since, until = _moment(self.params.get("StartTime")), _moment(self.params.get("EndTime"))
         if minutes := self.params.get("Duration"):
             since = self.cloud.time() - timedelta(minutes=int(minutes))
@@ -129,7 +130,7 @@ def _database(arn: str) -> Any:
     region, name = (parts[3], parts[6]) if len(parts) > 6 else ("", arn)
     cluster = rds_backends[ACCOUNT][region].clusters.get(name) if region else None
     if cluster is None:
-        raise refuse("DBClusterNotFoundFault", f"DBCluster {arn} not found")
+        raise Refusal("DBClusterNotFoundFault", f"DBCluster {arn} not found")
     return cluster
 
 

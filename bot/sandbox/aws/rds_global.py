@@ -10,19 +10,14 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.rds.models import rds_backends
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
 from bot.sandbox.aws.rds_events import EventLog
+from bot.sandbox.aws.refusals import Refusal
 
 PENDING_SECONDS = 2.0
 """How long a move is `pending` before it touches the databases [own choice; AWS gives no number]."""
-
-
-def refuse(code: str, message: str) -> ServiceException:
-    """Return an RDS error; the HTTP status comes from botocore's model of that code."""
-    return ServiceException(code, message)
 
 
 @dataclass
@@ -138,12 +133,12 @@ class GlobalDatabases:
         try:
             return self._clusters[global_id.lower()]
         except KeyError:
-            raise refuse("GlobalClusterNotFoundFault", f"Global cluster {global_id} not found") from None
+            raise Refusal("GlobalClusterNotFoundFault", f"Global cluster {global_id} not found") from None
 
     def create(self, cluster: GlobalCluster) -> GlobalCluster:
         """Raise GlobalClusterAlreadyExistsFault for a name that is taken."""
         if cluster.id in self._clusters:
-            raise refuse("GlobalClusterAlreadyExistsFault", f"Global cluster {cluster.id} already exists")
+            raise Refusal("GlobalClusterAlreadyExistsFault", f"Global cluster {cluster.id} already exists")
         self._clusters[cluster.id] = cluster
         return cluster
 
@@ -151,9 +146,9 @@ class GlobalDatabases:
         """Raise InvalidGlobalClusterStateFault while it has members."""
         cluster = self.get(global_id)
         if cluster.members:
-            raise refuse("InvalidGlobalClusterStateFault", f"Global Cluster {cluster.arn} is not empty")
+            raise Refusal("InvalidGlobalClusterStateFault", f"Global Cluster {cluster.arn} is not empty")
         if cluster.deletion_protection:
-            raise refuse("InvalidParameterCombination", "Cannot delete protected Global Cluster")
+            raise Refusal("InvalidParameterCombination", "Cannot delete protected Global Cluster")
         return self._clusters.pop(cluster.id)
 
     def join(self, global_id: str, arn: str) -> None:
@@ -174,7 +169,7 @@ class GlobalDatabases:
         seconds = self._cloud.timings.failover
         if not data_loss:
             if source.synchronization != "connected" or target.synchronization != "connected":
-                raise refuse("InvalidDBClusterStateFault", f"{target.cluster_id} is not synchronized yet")
+                raise Refusal("InvalidDBClusterStateFault", f"{target.cluster_id} is not synchronized yet")
             lag = max(self._cloud.databases.lag_ms(cluster.id), 0) / 1000
             seconds = self._cloud.timings.switchover + lag
             self.events.switchover_started(source, target)
@@ -186,26 +181,26 @@ class GlobalDatabases:
     def _movable(self, cluster: GlobalCluster, target_arn: str) -> Member:
         if cluster.move or any(left[0] == cluster.id for left in self._leaving):
             message = f"Global cluster {cluster.id} is in an invalid state: another operation is in progress"
-            raise refuse("InvalidGlobalClusterStateFault", message)
+            raise Refusal("InvalidGlobalClusterStateFault", message)
         member = self._member(cluster, target_arn)
         if member.writer:
             message = f"{target_arn} is already the primary cluster of {cluster.id}"
-            raise refuse("InvalidGlobalClusterStateFault", message)
+            raise Refusal("InvalidGlobalClusterStateFault", message)
         database = self._database(member)
         if not database.members:
             message = f"{member.cluster_id} has no DB instance to be promoted"
-            raise refuse("InvalidDBClusterStateFault", message)
+            raise Refusal("InvalidDBClusterStateFault", message)
         if str(database.engine_version).split(".")[:2] != cluster.engine_version.split(".")[:2]:
-            raise refuse("InvalidDBClusterStateFault", f"{member.cluster_id} has another engine version")
+            raise Refusal("InvalidDBClusterStateFault", f"{member.cluster_id} has another engine version")
         if database.status != "available":
-            raise refuse("InvalidDBClusterStateFault", f"{member.cluster_id} is {database.status}")
+            raise Refusal("InvalidDBClusterStateFault", f"{member.cluster_id} is {database.status}")
         return member
 
     @staticmethod
     def _member(cluster: GlobalCluster, arn: str) -> Member:
         if member := next((m for m in cluster.members if m.arn == arn), None):
             return member
-        raise refuse("DBClusterNotFoundFault", f"DBCluster {arn} not found in {cluster.id}")
+        raise Refusal("DBClusterNotFoundFault", f"DBCluster {arn} not found in {cluster.id}")
 
     def remove(self, global_id: str, arn: str) -> GlobalCluster:
         """Detach a secondary; it becomes a writer of its own. Also the way out of a switchover that hangs."""
@@ -213,11 +208,12 @@ class GlobalDatabases:
         member = self._member(cluster, arn)
         if member.writer and len(cluster.members) > 1:
             message = f"The primary cluster {arn} can only be removed last"
-            raise refuse("InvalidGlobalClusterStateFault", message)
+            raise Refusal("InvalidGlobalClusterStateFault", message)
         if cluster.move:
             if cluster.move.data_loss or cluster.move.target is not member:
-                raise refuse("InvalidGlobalClusterStateFault", f"Global cluster {cluster.id} is moving")
+                raise Refusal("InvalidGlobalClusterStateFault", f"Global cluster {cluster.id} is moving")
             self._set_status(cluster.move.source, "available")
+            self._cloud.databases.thaw(cluster.id)
             cluster.move = None
         cluster.members.remove(member)
         self._set_status(member, "promoting")

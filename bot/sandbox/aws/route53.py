@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.route53.responses import Route53
 
 from bot.sandbox.aws.cloud import NAME_SERVERS, Cloud
+from bot.sandbox.aws.refusals import Refusal
 from bot.sandbox.aws.route53_rules import absolute, order, place
 from bot.sandbox.aws.zones import Change, Zone
 
@@ -87,7 +87,7 @@ class LiveRoute53(Route53):  # type: ignore[misc]  # moto has no types
             for c in changes
         ]
         if sum(count * (2 if upsert else 1) for count, upsert in values) > _BATCH_VALUES:
-            raise ServiceException("InvalidChangeBatch", "[Number of records limit of 1000 exceeded.]")
+            raise Refusal("InvalidChangeBatch", "[Number of records limit of 1000 exceeded.]")
         change = self.cloud.zones.change(
             self._get_param("HostedZoneId"), changes, self._get_param("ChangeBatch.Comment")
         )
@@ -99,7 +99,7 @@ class LiveRoute53(Route53):  # type: ignore[misc]  # moto has no types
         name, kind = self._get_param("StartRecordName"), self._get_param("StartRecordType")
         identifier = self._get_param("StartRecordIdentifier")
         if (kind and not name) or (identifier and not (name and kind)):
-            raise ServiceException("InvalidInput", "The input is not valid")
+            raise Refusal("InvalidInput", "The input is not valid")
         limit = min(self._get_int_param("MaxItems", 300), 300)
         start = {"Name": absolute(name or "."), "Type": kind or "", "SetIdentifier": identifier or ""}
         page = [r for r in order(zone.accepted) if not name or place(r) >= place(start)]

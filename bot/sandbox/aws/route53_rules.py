@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from moto.core.exceptions import ServiceException
+from bot.sandbox.aws.refusals import Refusal
 
 Record = dict[str, Any]
 POLICIES = (
@@ -64,7 +64,7 @@ def apply_batch(
         _check_shape(action, record)
         if record.get("HealthCheckId") not in (None, *checks) and action != "DELETE":
             message = f"No health check exists with the specified ID {record['HealthCheckId']}"
-            raise ServiceException("NoSuchHealthCheck", message)
+            raise Refusal("NoSuchHealthCheck", message)
     draft = {_key(r): r for r in records}
     problems: list[str] = []
     for action, record in cleaned:
@@ -72,7 +72,7 @@ def apply_batch(
             problems.append(found)
     problems += _check_result(zone_id, zone, draft, {_key(r)[:2] for a, r in cleaned if a != "DELETE"})
     if problems:
-        raise ServiceException("InvalidChangeBatch", f"[{', '.join(problems)}]")
+        raise Refusal("InvalidChangeBatch", f"[{', '.join(problems)}]")
     return tuple(order(draft.values()))
 
 
@@ -88,8 +88,8 @@ def _key(record: Record) -> tuple[str, str, str | None]:
     return record["Name"], record["Type"], record.get("SetIdentifier")
 
 
-def _invalid(message: str) -> ServiceException:
-    return ServiceException("InvalidInput", message)
+def _invalid(message: str) -> Refusal:
+    return Refusal("InvalidInput", message)
 
 
 def _check_shape(action: str, record: Record) -> None:

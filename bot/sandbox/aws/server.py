@@ -81,8 +81,8 @@ class AwsStandIn:
         moto_api_backend.reset()
         self._server = make_server("127.0.0.1", 0, self._gate, threaded=True, request_handler=_Handler)
         self._server.connections = set()
-        for target in (self._server.serve_forever, self._tick_on):
-            thread = threading.Thread(target=target, name=f"aws-{target.__name__}", daemon=True)
+        for target in (self._serve, self._tick_on):
+            thread = threading.Thread(target=target, name=f"aws{target.__name__}", daemon=True)
             thread.start()
             self._threads.append(thread)
         return f"http://127.0.0.1:{self._server.server_port}"
@@ -115,6 +115,9 @@ class AwsStandIn:
             self.cloud.globals.tick()
             self.cloud.nodegroups.tick()
             self.cloud.lags.tick()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.05)
 
     def _tick_on(self) -> None:
         while not self._stopping.wait(_TICK):

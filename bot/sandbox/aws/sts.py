@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.refusals import Refusal
 
 _IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
@@ -25,13 +25,13 @@ class NamedSts(TokenResponse):  # type: ignore[misc]  # moto has no types
         if not any(role.arn == arn for role in iam_backends[ACCOUNT]["aws"].roles.values()):
             user = f"arn:aws:iam::{ACCOUNT}:user/signalbox"
             message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-            raise ServiceException("AccessDenied", message)
+            raise Refusal("AccessDenied", message)
         if identity is not None and not _IDENTITY.fullmatch(identity):
             message = (
                 f"1 validation error detected: Value '{identity}' at 'sourceIdentity' failed to satisfy "
                 r"constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*"
             )
-            raise ServiceException("ValidationError", message)
+            raise Refusal("ValidationError", message)
         result = super().assume_role()
         result.result["SourceIdentity"] = identity
         return result

@@ -7,9 +7,8 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-
 from bot.sandbox.aws.cloud import NAME_SERVERS, Cloud
+from bot.sandbox.aws.refusals import Refusal
 from bot.sandbox.aws.route53_rules import Record, absolute, apply_batch, order
 
 _LETTERS = string.ascii_uppercase + string.digits
@@ -67,7 +66,7 @@ class Zones:
         try:
             return self._zones[zone_id.removeprefix("/hostedzone/")]
         except KeyError:
-            raise ServiceException("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}") from None
+            raise Refusal("NoSuchHostedZone", f"No hosted zone found with ID: {zone_id}") from None
 
     def create(self, name: str, caller_reference: str, comment: str | None) -> tuple[Zone, Change]:
         """Raise HostedZoneAlreadyExists for a caller reference that was used before."""
@@ -76,7 +75,7 @@ class Zones:
                 "A hosted zone has already been created with the specified caller reference.: "
                 f"{caller_reference}"
             )
-            raise ServiceException("HostedZoneAlreadyExists", message)
+            raise Refusal("HostedZoneAlreadyExists", message)
         name = absolute(name)
         soa = f"{NAME_SERVERS[0]}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
         records: tuple[Record, ...] = (
@@ -92,7 +91,7 @@ class Zones:
         zone = self.get(zone_id)
         if len(zone.accepted) > 2:
             message = "The hosted zone contains resource record sets other than NS and SOA."
-            raise ServiceException("HostedZoneNotEmpty", message)
+            raise Refusal("HostedZoneNotEmpty", message)
         del self._zones[zone.id]
         return self._submit(None)
 
@@ -115,7 +114,7 @@ class Zones:
         change = self._changes.get(change_id.removeprefix("/change/"))
         if change is None:
             message = f"A change with the specified change ID {change_id} does not exist."
-            raise ServiceException("NoSuchChange", message)
+            raise Refusal("NoSuchChange", message)
         return self.info(change)
 
     def info(self, change: Change) -> dict[str, Any]:
