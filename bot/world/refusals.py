@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from bot.errors import Conflict, OutsideError, Rejected, Unreachable
 
+_LONGEST = 300
 _THROTTLED = frozenset(
     {
         "Throttling",
@@ -29,6 +31,9 @@ _CONFLICTS = frozenset(
         "OperationAborted",
     }
 )
+# What botocore raises for a call. The error for an answer that cannot be parsed (HTML of a broken server)
+# has a base of its own.
+RAISED = (aws.BotoCoreError, aws.ClientError, ResponseParserError)
 # Nothing was sent: the request could not be made.
 _LOCAL = (
     aws.NoCredentialsError,
@@ -58,7 +63,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
     call = f"{service} {operation} in {region}"
     lost = "Whether it was done is not known." if change else ""
     if isinstance(error, aws.ClientError):
-        code, said = _code(error), error.response.get("Error", {}).get("Message", "")
+        code, said = _code(error), str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST]
         what = f"{call}: {code}: {said}".rstrip(": ")
         if code in _THROTTLED:
             return Rejected(what, not_done="Nothing was changed by it.") if change else Unreachable(what)
@@ -66,7 +71,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
             return Unreachable(what, not_done=lost)
         kind = Conflict if code in _CONFLICTS or _record_moved(code, said) else Rejected
         return kind(what, not_done="Nothing was changed by it." if change else "")
-    what = f"{call}: {type(error).__name__}: {error}"
+    what = f"{call}: {type(error).__name__}: {_first_line(str(error))[:_LONGEST]}"
     if isinstance(error, _LOCAL):
         return Rejected(what, not_done="No call was made.")
     return Unreachable(what, not_done=lost)
@@ -83,3 +88,7 @@ def _code(error: aws.ClientError) -> str:
 
 def _status(error: aws.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]

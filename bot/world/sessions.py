@@ -9,11 +9,10 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from bot.world.hooks import Hooks, changes_aws
 from bot.world.patience import reads
-from bot.world.refusals import passing, translated
+from bot.world.refusals import RAISED, passing, translated
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
@@ -60,7 +59,7 @@ class AwsSessions:
                 for attempt in reads(passing):
                     with attempt:
                         answer = method(**params)
-        except (BotoCoreError, ClientError) as error:
+        except RAISED as error:
             raise translated(
                 error, service=service, operation=operation, region=region, change=change
             ) from error
@@ -76,7 +75,7 @@ class AwsSessions:
             url = self._client("sts", region).generate_presigned_url(
                 "get_caller_identity", Params={"x-k8s-aws-id": cluster}, ExpiresIn=60, HttpMethod="GET"
             )
-        except (BotoCoreError, ClientError) as error:
+        except RAISED as error:
             raise translated(error, service="sts", operation="sign", region=region, change=False) from error
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
@@ -86,7 +85,7 @@ class AwsSessions:
             if client is None:
                 try:
                     client = self._session.client(service, region_name=region, config=_CONFIG)
-                except BotoCoreError as error:
+                except RAISED as error:
                     raise translated(
                         error, service=service, operation="client", region=region, change=False
                     ) from error
