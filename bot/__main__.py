@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from bot.terminal.cli import main
+from bot.compose import build
+from bot.serve import serve
+from bot.terminal import cli
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    return cli.main(cli.Wiring(build, serve), sys.argv[1:])
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,7 +17,7 @@ class Settings(BaseSettings):
 
     estate: Path = Path("estate.yaml")
     database_url: str = "sqlite:///signalbox.db"
-    state: Path = Path(".")
+    state: Path = Path()
     clock: Path | None = None
     resolver: str | None = None
     dns_port: int = 53
@@ -28,11 +28,13 @@ class Settings(BaseSettings):
     lease_seconds: float = 10.0
     workers: int = 12
     log_level: str = "info"
-    kubeconfig: str | None = Field(None, validation_alias=AliasChoices("KUBECONFIG"))
-    slack_bot_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
-    slack_app_token: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
-    slack_signing_secret: SecretStr | None = Field(None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET"))
-    slack_api_url: str = Field("https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"))
+    kubeconfig: str | None = Field(default=None, validation_alias=AliasChoices("KUBECONFIG"))
+    slack_bot_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN"))
+    slack_app_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SLACK_APP_TOKEN"))
+    slack_signing_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET")
+    )
+    slack_api_url: str = Field(default="https://slack.com/api/", validation_alias=AliasChoices("SLACK_API_URL"))
 
 
 def replica_name() -> str:

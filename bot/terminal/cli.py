@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +13,22 @@ import cyclopts
 from cyclopts import Parameter
 
 from bot.errors import SignalboxError
+from bot.logs import configure
 from bot.settings import Settings
+from bot.terminal.live import Replica, run_command
 
 USAGE = 3
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How a replica is built and served; `__main__` knows."""
+
+    build: Callable[[Settings], Replica]
+    serve: Callable[[Settings], int]
+
+
+Wired = Annotated[Wiring, Parameter(parse=False)]
 app = cyclopts.App(
     name="signalbox",
     help="Moves production between AWS Regions, with approvals and proof.",
@@ -21,13 +36,13 @@ app = cyclopts.App(
 )
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(wiring: Wiring, words: list[str]) -> int:
     """Run one command; returns its exit code. People's mistakes end in words, never in a stack trace."""
-    words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["sandbox"]:
         return _sandbox(words[1:])
     try:
-        code = app(words, exit_on_error=False, print_error=True)
+        function, bound, unparsed = app.parse_args(words, exit_on_error=False, print_error=True)
+        code = function(*bound.args, **bound.kwargs, **dict.fromkeys(unparsed, wiring))
     except cyclopts.CycloptsError:
         return USAGE
     except SignalboxError as error:
@@ -39,14 +54,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @app.command
-def serve() -> int:
+def serve(*, wiring: Wired) -> int:
     """Run one replica: Slack, engine, health endpoint. Configured by the environment."""
-    from bot.logs import configure
-    from bot.serve import serve as run_until_stopped
-
     settings = Settings()
     configure(settings.log_level)
-    return run_until_stopped(settings)
+    return wiring.serve(settings)
 
 
 @app.command
@@ -54,21 +66,18 @@ def run(
     command: str,
     *,
     person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")],
-    yes: Annotated[bool, Parameter(name="--no-wait", negative="")] = False,
+    no_wait: Annotated[bool, Parameter(negative="")] = False,
+    wiring: Wired,
 ) -> int:
     """Run a command such as "/failover us-west-2" without Slack, on the same database.
 
     Args:
         command: the words that one would type in Slack, in quotation marks.
         person: who you are: your id under `people:` in the estate.
-        yes: do not wait for the end; another replica drives the run.
+        no_wait: do not wait for the end; another replica drives the run.
     """
-    from bot.logs import configure
-    from bot.terminal.live import run_command
-
-    settings = Settings()
     configure("error")
-    return run_command(settings, command, person, wait=not yes)
+    return run_command(wiring.build(Settings()), command, person, wait=not no_wait)
 
 
 @app.command

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from bot.changes.desk import Desk
 from bot.changes.views import ChangeView
 from bot.clock import span
-from bot.compose import Box, build
 from bot.errors import NotAllowed, SignalboxError
 from bot.reply import Caller, File, Proposal, Reply, Table, Text
-from bot.settings import Settings
 
 _MARKS = {"done": "✓", "active": "…", "held": "!", "skipped": "-", "unconfirmed": "?", "pending": " "}
 
 
-def run_command(settings: Settings, command: str, person: str, *, wait: bool) -> int:
+class Replica(Protocol):
+    """A Signalbox without a face."""
+
+    desk: Desk
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def run_command(box: Replica, command: str, person: str, *, wait: bool) -> int:
     """Run one command as this person; for a proposal, follow it to its end. Returns the exit code."""
     console = Console()
-    box = build(settings)
     try:
         if box.desk.estate.role(person) is None:
             raise NotAllowed(f"{person} is nobody in this estate.", then="Give your id with --as.")
@@ -40,7 +48,7 @@ def run_command(settings: Settings, command: str, person: str, *, wait: bool) ->
     return 0
 
 
-def print_reply(console: Console, box: Box, reply: Reply) -> None:
+def print_reply(console: Console, box: Replica, reply: Reply) -> None:
     """Show what a command answered."""
     if isinstance(reply, Text):
         console.print(reply.text, markup=False)
@@ -57,7 +65,7 @@ def print_reply(console: Console, box: Box, reply: Reply) -> None:
         _print_plan(console, seen)
 
 
-def follow(console: Console, box: Box, change: str) -> int:
+def follow(console: Console, box: Replica, change: str) -> int:
     """Print what happens until the change is closed; 0 when it was done."""
     never = threading.Event()
     told: dict[str, str] = {}
