@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 from page_workspace import Workspace
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -33,7 +34,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def workspace() -> Iterator[Workspace]:
-    made = Workspace()
+    made = Workspace(lambda _slack, _faults: web.Application())
     made.app_comes()
     yield made
     made.close()

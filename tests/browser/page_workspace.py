@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -23,8 +23,9 @@ BOT_TOKEN, APP_TOKEN, SECRET = "xoxb-page", "xapp-page", "secret-of-the-page"
 class Workspace:
     """The simulator on a port of its own, its loop in a thread, and the app that can come and go."""
 
-    def __init__(self) -> None:
+    def __init__(self, application: Callable[[SlackStandIn, Faults], web.Application]) -> None:
         self.faults = Faults()
+        self._application = application
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -40,7 +41,7 @@ class Workspace:
         self.slack = SlackStandIn(
             self.faults, PERSONAS, socket_app_token=APP_TOKEN, bot_token=BOT_TOKEN, signing_secret=SECRET
         )
-        served = web.Application()
+        served = self._application(self.slack, self.faults)
         served.add_routes([*self.slack.routes(), *self.slack.page_routes()])
         self._runner = web.AppRunner(served, shutdown_timeout=0.2)
         await self._runner.setup()

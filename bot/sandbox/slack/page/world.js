@@ -160,7 +160,7 @@ function drawBots(answer) {
         el(
           "span",
           { title: bot.alive ? `pid ${bot.pid}` : undefined },
-          bot.alive ? (halted ? "paused" : "running") : "killed",
+          bot.alive ? (halted ? "paused" : "running") : "not running",
         ),
         bot.alive
           ? [halted ? order("Go on", "cont") : order("Pause", "stop"), halted || order("Kill", "kill")]
