@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bot.sandbox.faults import Faults
-from bot.sandbox.net.databases import ConnectionTimedOut, DatabaseError, Databases
+from bot.sandbox.net.connection import ConnectionTimedOut, DatabaseError
+from bot.sandbox.net.databases import Databases
 from bot.sandbox.net.psql import run_psql
 
 EAST, WEST = "us-east-1", "us-west-2"

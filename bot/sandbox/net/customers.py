@@ -71,7 +71,7 @@ class Customers:
         for task in [self._stream, *self._under_way]:
             if task:
                 task.cancel()
-        self._resolver.stop()
+        await self._resolver.stop()
         if self._session:
             await self._session.close()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bot.sandbox.faults import Faults
+from bot.sandbox.net.connection import Connection, ConnectionTimedOut, DatabaseError
 from bot.sandbox.net.promises import Acknowledgment, Promises
 from bot.sandbox.net.storage import Storage
 
@@ -19,21 +20,6 @@ class Clock(Protocol):
     """Where simulated time comes from."""
 
     def now(self) -> float: ...
-
-
-class DatabaseError(Exception):
-    """What a PostgreSQL client sees: five-character SQLSTATE and the server's message."""
-
-    def __init__(self, sqlstate: str, message: str) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
-
-
-class ConnectionTimedOut(DatabaseError):
-    """Nothing answered: the Region is dark or the network drops the packets."""
-
-    def __init__(self, host: str) -> None:
-        super().__init__("08001", f'connection to server at "{host}", port 5432 failed: timeout expired')
 
 
 @dataclass
@@ -100,10 +86,11 @@ class Databases:
 
     def _replicate(self, database: GlobalDatabase, now: float) -> None:
         writer = database.current()
-        if self._faults.dark(writer.region):
+        # A partitioned Region is cut off from replication too: the harder case of the two.
+        if self._faults.unreachable(writer.region):
             return
         for copy in database.copies.values():
-            if copy.role == "reader" and not self._faults.dark(copy.region):
+            if copy.role == "reader" and not self._faults.unreachable(copy.region):
                 copy.follow(writer, now - self._lag(database))
 
     def _lag(self, database: GlobalDatabase) -> float:
@@ -211,7 +198,7 @@ class Databases:
                     copy = database.current()
                 if copy:
                     self.reach(copy.region, host)
-                    return Connection(self, database, copy, started_at, host)
+                    return Connection(self, copy, started_at, host)
         raise DatabaseError(
             "08001", f'could not translate host name "{host}" to address: Name or service not known'
         )
@@ -245,6 +232,23 @@ class Databases:
         with self._lock:
             return sum(database.promises.by_two_writers for database in self._all.values())
 
+    def told(self) -> dict[str, Any]:
+        """Writer, lag in milliseconds, and role and number of payments in each Region, by global cluster."""
+        with self._lock:
+            return {
+                database.id: {
+                    "name": database.name,
+                    "writer": database.current().region,
+                    "promotions": database.term - 1,
+                    "lag_ms": round(self.lag_ms(database.id), 1),
+                    "regions": {
+                        region: {"role": copy.role, "payments": len(copy.ids), "lost": len(copy.lost)}
+                        for region, copy in database.copies.items()
+                    },
+                }
+                for database in self._all.values()
+            }
+
     def locked(self) -> threading.RLock:
         """The lock under which connections read and write."""
         return self._lock
@@ -252,38 +256,3 @@ class Databases:
     def now(self) -> float:
         """Simulated now, as commits are stamped."""
         return self._clock.now()
-
-
-@dataclass
-class Connection:
-    """A session with one copy of one database."""
-
-    databases: Databases
-    database: GlobalDatabase
-    copy: Storage
-    started_at: float
-    host: str
-
-    @property
-    def read_only(self) -> bool:
-        """Whether writes fail: not the writer, or a session opened before this copy became the writer."""
-        return not self.copy.writable or self.started_at < self.copy.since
-
-    def must_write(self, command: str) -> None:
-        """Raise what PostgreSQL answers to `command` (say, INSERT) when this session may not write."""
-        self.databases.advance()
-        self.databases.reach(self.copy.region, self.host)
-        if self.read_only:
-            raise DatabaseError("25006", f"cannot execute {command} in a read-only transaction")
-
-    def pay(self, payment: str) -> None:
-        """Commit a payment. Raises DatabaseError 25006 or ConnectionTimedOut."""
-        with self.databases.locked():
-            self.must_write("INSERT")
-            self.copy.insert(payment, self.databases.now())
-
-    def payment(self, payment: str) -> float | None:
-        """When the payment was committed, None when it is not in this copy."""
-        with self.databases.locked():
-            self.databases.reach(self.copy.region, self.host)
-            return self.copy.payments.get(payment)

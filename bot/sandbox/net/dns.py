@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from dnslib import AAAA, CNAME, MX, NS, QTYPE, RCODE, RR, SOA, TXT, A, DNSHeader, DNSRecord
 
@@ -166,6 +166,7 @@ class DnsServer:
         for closer in self._closers:
             closer.close()
         self._closers.clear()
+        await asyncio.sleep(0)  # transports close on the loop's next turn
 
     def reply(self, packet: bytes) -> bytes | None:
         """Bytes of the answer, None for what is no question."""
@@ -197,8 +198,7 @@ class _Udp(asyncio.DatagramProtocol):
         self._reply = reply
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
         if answer := self._reply(data):

@@ -16,7 +16,6 @@ class Cloud(Protocol):
 
     def checkers(self) -> Sequence[Mapping[str, Any]]: ...
     def set_health(self, check_id: str, healthy: bool) -> None: ...
-    def healthy(self, check_id: str) -> bool: ...
     def object_exists(self, bucket: str, key: str) -> bool: ...
 
 
@@ -24,8 +23,8 @@ class HealthCheckers:
     """Evaluates every check once per its RequestInterval, in simulated seconds.
 
     A check changes its mind after FailureThreshold equal looks in a row, whichever the direction.
-    `set_health` is told the outcome that DNS uses, Inverted and Disabled applied. Kinds: HTTP(S) of an S3
-    object, CALCULATED; others are left as they are.
+    `set_health` is told the outcome with Inverted applied. Only checks of S3 objects are looked at:
+    calculated, alarm and disabled ones are derived by the AWS stand-in itself.
     """
 
     def __init__(self, cloud: Cloud, faults: Faults) -> None:
@@ -39,13 +38,7 @@ class HealthCheckers:
         """Make the looks that are due at simulated `now`."""
         checks = {check["id"]: check["config"] for check in self._cloud.checkers()}
         for check_id, config in checks.items():
-            if config.get("Disabled"):
-                self._cloud.set_health(check_id, True)
-            elif config.get("Type") == "CALCULATED":
-                children = config.get("ChildHealthChecks", [])
-                well = sum(self._cloud.healthy(child) for child in children)
-                self._tell(check_id, config, well >= int(config.get("HealthThreshold", len(children))))
-            elif now >= self._due.get(check_id, now):
+            if not config.get("Disabled") and now >= self._due.get(check_id, now):
                 self._due[check_id] = now + float(config.get("RequestInterval", 30))
                 found = self._fetch(config)
                 if found is not None:
@@ -68,7 +61,4 @@ class HealthCheckers:
         # A new check has no history to overcome: its first look decides.
         if check_id not in self._state or streak >= int(config.get("FailureThreshold", 3)):
             self._state[check_id] = found
-        self._tell(check_id, config, self._state[check_id])
-
-    def _tell(self, check_id: str, config: Mapping[str, Any], found: bool) -> None:
-        self._cloud.set_health(check_id, found != bool(config.get("Inverted")))
+        self._cloud.set_health(check_id, self._state[check_id] != bool(config.get("Inverted")))

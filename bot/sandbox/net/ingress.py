@@ -11,7 +11,8 @@ from aiohttp import web
 
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
-from bot.sandbox.net.databases import DatabaseError, Databases
+from bot.sandbox.net.connection import DatabaseError
+from bot.sandbox.net.databases import Databases
 from bot.sandbox.net.figures import Figures
 from bot.sandbox.net.services import Pod, Services, Unavailable
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from string import Template
 from typing import Protocol
 
-from bot.sandbox.net.databases import Connection, DatabaseError, Databases
+from bot.sandbox.net.connection import Connection, DatabaseError
+from bot.sandbox.net.databases import Databases
 
 Rows = tuple[list[str], str]  # one cell a row, and the command tag
 

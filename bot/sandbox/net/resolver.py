@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from dataclasses import dataclass
+from typing import cast
 
 from dnslib import QTYPE, DNSRecord
 
@@ -35,7 +36,7 @@ class Resolver(asyncio.DatagramProtocol):
         await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
 
     async def resolve(self, name: str, timeout: float = 1.0) -> Answer:
-        """An address of `name`. Raises OSError when there is none, TimeoutError after `timeout` real seconds."""
+        """An address of `name`. Raises OSError when it has none, TimeoutError after `timeout` real s."""
         assert self._transport
         question = DNSRecord.question(name)
         question.header.id = number = next(self._ids) % 65536
@@ -53,8 +54,7 @@ class Resolver(asyncio.DatagramProtocol):
         raise OSError(f"{name} has no address")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         record = DNSRecord.parse(data)
@@ -62,7 +62,8 @@ class Resolver(asyncio.DatagramProtocol):
         if reply and not reply.done():
             reply.set_result(record)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Close the socket."""
         if self._transport:
             self._transport.close()
+            await asyncio.sleep(0)  # transports close on the loop's next turn

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.sandbox.faults import Faults
-from bot.sandbox.net.databases import Connection, Databases
+from bot.sandbox.net.connection import Connection
+from bot.sandbox.net.databases import Databases
 
 CACHE_SECONDS = 0.2
 

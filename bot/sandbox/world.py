@@ -1,0 +1,291 @@
+"""The whole world on one machine: builds every part, wires them, and ends what it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from aiohttp import web
+
+from bot.sandbox import bots, workloads
+from bot.sandbox.bots import Bot
+from bot.sandbox.clock import SimClock
+from bot.sandbox.faults import Faults
+from bot.sandbox.net import metrics
+from bot.sandbox.net.customers import Customers
+from bot.sandbox.net.databases import Databases
+from bot.sandbox.net.dns import SERVERS, DnsServer, Zone
+from bot.sandbox.net.figures import Figures
+from bot.sandbox.net.health import HealthCheckers
+from bot.sandbox.net.ingress import Ingress
+from bot.sandbox.net.psql import run_psql
+from bot.sandbox.net.services import Services
+from bot.sandbox.outage import Outage
+
+if TYPE_CHECKING:
+    from bot.sandbox.aws import AwsStandIn
+    from bot.sandbox.kubernetes import Cluster, ContainerResult, ContainerRun
+    from bot.sandbox.slack import SlackStandIn
+
+TEMPLATE = Path(__file__).with_name("estate.yaml")
+HOME_REGION = "us-east-1"
+TICK_SECONDS = 0.1  # real
+BOT_READY_SECONDS = 60.0  # real
+# Only the stand-ins check these; the shapes are Slack's and AWS's.
+BOT_TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing
+APP_TOKEN = "xapp-sandbox"  # noqa: S105
+SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the sandbox was asked to run: `database` is the bots' own, `speed` simulated per real seconds."""
+
+    state: Path
+    port: int = 8300
+    bots: int = 1
+    database: str | None = None
+    speed: float = 1.0
+    http: bool = False
+
+
+class World:
+    """Everything that runs, from `start` to `stop`, on one loop; moto and the clusters have own threads."""
+
+    aws: AwsStandIn
+    slack: SlackStandIn
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        options.state.mkdir(parents=True, exist_ok=True)
+        self.state = options.state.resolve()
+        self.clock = SimClock(self.state / "clock.json", options.speed)
+        self.faults = Faults()
+        self.figures = Figures(self.clock.now)
+        self.databases = Databases(self.clock, self.faults)
+        self.estate: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
+        self.regions: list[str] = list(self.estate["regions"])
+        self.database_url = options.database or f"sqlite:///{self.state / 'signalbox.db'}"
+        self.outage = Outage(self.database_url)
+        self.clusters: dict[str, Cluster] = {}
+        self.ingresses: dict[str, Ingress] = {}
+        self.bots: list[Bot] = []
+        self.console = ""
+        self._ending = contextlib.AsyncExitStack()
+        self._described: dict[str, Any] = {}
+
+    async def start(self, app: web.Application) -> None:
+        """Start every part, the bots included, and return when all of it is ready.
+
+        `app` is the console's application; the parts add their routes to it.
+        """
+        async with contextlib.AsyncExitStack() as ending:
+            ending.callback(self.outage.end)
+            for name, database in self.estate["databases"].items():
+                self.databases.add(database["global_cluster"], name, database["clusters"], writer=HOME_REGION)
+            await self._start_clouds(ending)
+            self._http_port, *health_ports = _free_ports(1 + self.options.bots)
+            await self._start_console(app, ending)
+            found = await asyncio.to_thread(self.aws.seed, self.estate)
+            self.databases.deny_with(self.aws.database_subnets_denied)
+            dns_port = await self._start_dns(found["zone_id"], ending)
+            ingress_port = await self._start_ingresses(ending)
+            self._write_estate(found, ingress_port)
+            self._start_bots(health_ports, dns_port, ending)
+            self._describe(found, dns_port, ingress_port)
+            await self._start_customers(dns_port, ingress_port, ending)
+            self.write_state()
+            await asyncio.gather(*(bot.ready(BOT_READY_SECONDS) for bot in self.bots))
+            self.write_state()
+            self._ending = ending.pop_all()
+
+    async def stop(self) -> None:
+        """End everything that was started, last first."""
+        await self._ending.aclose()
+
+    async def _start_clouds(self, ending: contextlib.AsyncExitStack) -> None:
+        """Both clusters and AWS, side by side: importing moto takes as long as all the rest."""
+        imported = asyncio.create_task(asyncio.to_thread(_import_aws))
+        await asyncio.to_thread(self._start_clusters, ending)
+        aws_class = await imported
+        self.aws = aws_class(self.clock, self.faults, self.databases, self.clusters)
+        self._aws_url = await asyncio.to_thread(self.aws.start)
+        ending.callback(self.aws.stop)
+
+    def _start_clusters(self, ending: contextlib.AsyncExitStack) -> None:
+        from bot.sandbox.kubernetes import Cluster, ContainerResult
+
+        async def run(container: ContainerRun) -> ContainerResult:
+            return ContainerResult(*run_psql(self.databases, container))
+
+        for region, described in self.estate["regions"].items():
+            cluster = Cluster(described["cluster"], region, self.clock, self.faults, run_container=run)
+            cluster.start()
+            ending.callback(cluster.stop)
+            for group, nodes in described["node_groups"].items():
+                cluster.set_nodes(group, nodes["desired"], nodes["instance_type"])
+            cluster.seed(workloads.manifests(self.estate, region, primary=region == HOME_REGION))
+            self.clusters[region] = cluster
+
+    async def _start_console(self, app: web.Application, ending: contextlib.AsyncExitStack) -> None:
+        from bot.sandbox.slack import SlackStandIn
+
+        self.slack = SlackStandIn(
+            self.faults,
+            socket_app_token=APP_TOKEN,
+            bot_token=BOT_TOKEN,
+            signing_secret=SIGNING_SECRET,
+            request_url=f"http://127.0.0.1:{self._http_port}" if self.options.http else None,
+            speed=self.options.speed,
+        )
+        app.add_routes([*self.slack.routes(), *self.slack.page_routes()])
+        app.add_routes(metrics.routes(self.figures, self.faults))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        ending.push_async_callback(runner.cleanup)
+        ending.push_async_callback(self.slack.close)
+        await web.TCPSite(runner, "127.0.0.1", self.options.port).start()
+        self.console = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.slack.bind(self.console)
+
+    async def _start_dns(self, zone_id: str, ending: contextlib.AsyncExitStack) -> int:
+        zone = Zone(self.estate["dns"]["zone"], lambda: self.aws.records(zone_id), self.aws.healthy)
+        server = DnsServer(zone)
+        port = await server.start()
+        ending.push_async_callback(server.stop)
+        ticking = asyncio.create_task(self._tick(HealthCheckers(self.aws, self.faults)), name="tick")
+        ending.callback(ticking.cancel)
+        return port
+
+    async def _tick(self, checkers: HealthCheckers) -> None:
+        while True:
+            self.databases.advance()
+            checkers.look(self.clock.now())
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _start_ingresses(self, ending: contextlib.AsyncExitStack) -> int:
+        port = 0
+        for region, described in self.estate["regions"].items():
+            services = Services(
+                region, self.estate["services"], self.clusters[region], self.databases, self.faults
+            )
+            ingress = Ingress(services, self.estate, self.clock, self.faults, self.figures, self.databases)
+            port = await ingress.start(described["ingress"]["address"], port)
+            ending.push_async_callback(ingress.stop)
+            self.ingresses[region] = ingress
+        return port
+
+    async def _start_customers(
+        self, dns_port: int, ingress_port: int, ending: contextlib.AsyncExitStack
+    ) -> None:
+        payments = self.estate["checks"]["payments"]
+        self.customers = Customers(self.clock, payments, dns_port=dns_port, ingress_port=ingress_port)
+        self.figures.ask("payments_lost_total", lambda: {(): self.databases.payments_lost()}, "counter")
+        self.figures.ask(
+            "payments_acknowledged_total", lambda: {(): self.databases.payments_acknowledged()}, "counter"
+        )
+        self.figures.ask(
+            "database_replication_lag_ms",
+            lambda: {(("database", name),): self.databases.lag_ms(name) for name in self.databases.ids()},
+        )
+        await self.customers.start()
+        ending.push_async_callback(self.customers.stop)
+
+    def _write_estate(self, found: dict[str, Any], ingress_port: int) -> None:
+        values: dict[str, Any] = {
+            "zone_id": found["zone_id"],
+            "name_servers": json.dumps(list(SERVERS)),
+            "ingress_port": ingress_port,
+            "prometheus_url": f"{self.console}/prometheus",
+        }
+        for region in self.regions:
+            place = region.replace("-", "_")
+            values[f"subnets_{place}"] = json.dumps(found["subnets"][region])
+            for record, checks in found["health_checks"].items():
+                values[f"check_{record.split('.')[0]}_{place}"] = checks[region]
+        self.estate_path = self.state / "estate.yaml"
+        self.estate_path.write_text(Template(TEMPLATE.read_text()).substitute(values))
+
+    def _start_bots(self, health_ports: list[int], dns_port: int, ending: contextlib.AsyncExitStack) -> None:
+        environment = {
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "SLACK_API_URL": f"{self.console}/api/",
+            "AWS_ENDPOINT_URL": self._aws_url,
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_DEFAULT_REGION": "us-west-2",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SIGNALBOX_ESTATE": str(self.estate_path),
+            "SIGNALBOX_DATABASE_URL": self.database_url,
+            "SIGNALBOX_CLOCK": str(self.state / "clock.json"),
+            "SIGNALBOX_RESOLVER": f"127.0.0.1:{dns_port}",
+            "SIGNALBOX_DNS_PORT": str(dns_port),
+        }
+        if self.options.http:
+            environment["SLACK_SIGNING_SECRET"] = SIGNING_SECRET
+            environment["SIGNALBOX_HTTP_PORT"] = str(self._http_port)
+        else:
+            environment["SLACK_APP_TOKEN"] = APP_TOKEN
+        ending.push_async_callback(lambda: bots.end(self.bots))
+        for index, port in enumerate(health_ports):
+            bot = Bot(index, self.state, port, environment)
+            self.bots.append(bot)
+            bot.start()
+
+    def _describe(self, found: dict[str, Any], dns_port: int, ingress_port: int) -> None:
+        clusters = {}
+        for region, cluster in self.clusters.items():
+            path = self.state / f"kubeconfig-{region}.yaml"
+            path.write_text(yaml.safe_dump(cluster.kubeconfig()))
+            clusters[region] = {
+                "server": cluster.server_url,
+                "token": cluster.token,
+                "kubeconfig": str(path),
+            }
+        self._described = {
+            "console": self.console,
+            "slack_api": f"{self.console}/api/",
+            "aws": self._aws_url,
+            "dns": f"127.0.0.1:{dns_port}",
+            "clusters": clusters,
+            "ingress": {
+                region: f"http://{described['ingress']['address']}:{ingress_port}"
+                for region, described in self.estate["regions"].items()
+            },
+            "metrics": f"{self.console}/metrics",
+            "database_url": self.database_url,
+            "trail_bucket": found.get("trail_bucket", ""),
+            "estate": str(self.estate_path),
+        }
+
+    def described(self) -> dict[str, Any]:
+        """What `sandbox.json` holds: where every part listens, and the bots' process ids."""
+        return {**self._described, "bots": [{"index": bot.index, "pid": bot.pid} for bot in self.bots]}
+
+    def write_state(self) -> None:
+        """Write `sandbox.json`, whole or not at all."""
+        draft = self.state / "sandbox.json.draft"
+        draft.write_text(json.dumps(self.described(), indent=1))
+        draft.replace(self.state / "sandbox.json")
+
+
+def _import_aws() -> type[AwsStandIn]:
+    from bot.sandbox.aws import AwsStandIn
+
+    return AwsStandIn
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
