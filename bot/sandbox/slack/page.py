@@ -115,10 +115,10 @@ class Page:
                 return _refused(415, "send application/json")
             try:
                 return await handler(request)
-            except LookupError as error:
-                return _refused(404, str(error))
             except (KeyError, TypeError, ValueError) as error:
                 return _refused(400, f"not understood: {error}")
+            except LookupError as error:
+                return _refused(404, str(error))
 
         return guarded
 

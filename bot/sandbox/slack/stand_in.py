@@ -256,6 +256,11 @@ class SlackStandIn:
         """Open Socket Mode connections."""
         return self._links.count
 
+    @property
+    def late_acks(self) -> int:
+        """Acknowledgements that came when nobody waited for them any more."""
+        return self._links.late_acks
+
     def drop_sockets(self, *, polite: bool = False) -> int:
         """End all sockets, announced (`disconnect` frame) or reset; returns how many there were."""
         return self._links.drop(polite=polite)
