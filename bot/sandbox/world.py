@@ -87,12 +87,15 @@ class World:
         `app` is the console's application; the parts add their routes to it.
         """
         async with contextlib.AsyncExitStack() as ending:
+            # First of all, because a port that is taken is the likeliest reason not to start.
+            listener = socket.create_server(("127.0.0.1", self.options.port))
+            ending.callback(listener.close)
             ending.callback(self.outage.end)
             for name, database in self.estate["databases"].items():
                 self.databases.add(database["global_cluster"], name, database["clusters"], writer=HOME_REGION)
             await self._start_clouds(ending)
             self._http_port, *health_ports = _free_ports(1 + self.options.bots)
-            await self._start_console(app, ending)
+            await self._start_console(app, listener, ending)
             found = await asyncio.to_thread(self.aws.seed, self.estate)
             self.databases.deny_with(self.aws.database_subnets_denied)
             dns_port = await self._start_dns(found["zone_id"], ending)
@@ -134,7 +137,9 @@ class World:
             cluster.seed(workloads.manifests(self.estate, region, primary=region == HOME_REGION))
             self.clusters[region] = cluster
 
-    async def _start_console(self, app: web.Application, ending: contextlib.AsyncExitStack) -> None:
+    async def _start_console(
+        self, app: web.Application, listener: socket.socket, ending: contextlib.AsyncExitStack
+    ) -> None:
         from bot.sandbox.slack import SlackStandIn
 
         self.slack = SlackStandIn(
@@ -151,7 +156,7 @@ class World:
         await runner.setup()
         ending.push_async_callback(runner.cleanup)
         ending.push_async_callback(self.slack.close)
-        await web.TCPSite(runner, "127.0.0.1", self.options.port).start()
+        await web.SockSite(runner, listener).start()
         self.console = f"http://127.0.0.1:{runner.addresses[0][1]}"
         self.slack.bind(self.console)
 
@@ -211,7 +216,10 @@ class World:
             for record, checks in found["health_checks"].items():
                 values[f"check_{record.split('.')[0]}_{place}"] = checks[region]
         self.estate_path = self.state / "estate.yaml"
-        self.estate_path.write_text(Template(TEMPLATE.read_text()).substitute(values))
+        template = Template(TEMPLATE.read_text())
+        if missing := set(template.get_identifiers()) - values.keys():
+            raise RuntimeError(f"the estate's template names what nothing fills in: {sorted(missing)}")
+        self.estate_path.write_text(template.safe_substitute(values))  # its comment speaks of ${...}
 
     def _start_bots(self, health_ports: list[int], dns_port: int, ending: contextlib.AsyncExitStack) -> None:
         environment = {
