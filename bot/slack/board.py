@@ -1,0 +1,136 @@
+"""The board: one message in the thread, updated in place, that says where a run stands."""
+
+from __future__ import annotations
+
+from bot.changes.views import ChangeView, Option, RunView, StepView
+from bot.clock import span
+from bot.slack import blocks as b
+from bot.slack.cards import SHOW_PLAN
+from bot.slack.mrkdwn import MESSAGE, clip, escape, moment
+
+ROLL_BACK = Option(
+    "rollback",
+    "Roll back",
+    "danger",
+    "Everything done so far is undone, traffic first. No database has been promoted yet, so nothing is lost.",
+)
+ABORT = Option(
+    "abort",
+    "Stop here",
+    "danger",
+    "Nothing more is done and nothing is undone: production may be left half moved.",
+)
+LINES_OF_A_PHASE = 8
+_MARK = {"pending": "▫️", "active": "⏳", "held": "✋", "done": "✅", "skipped": "⏩", "unconfirmed": "⚠️"}
+_ENDED = {"done", "skipped", "unconfirmed"}
+_HEAD = {
+    "running": "🔄 Running",
+    "rolling_back": "↩️ Rolling back",
+    "done": "✅ Done",
+    "rolled_back": "↩️ Rolled back",
+    "aborted": "🛑 Stopped by hand",
+}
+
+
+def board(view: ChangeView, run: RunView, now: float) -> b.Body:
+    """Progress, the clock against the objective, steps by phase. Buttons while it runs."""
+    steps = [*run.steps, *run.back]
+    blocks: list[b.Block] = [b.header(f"{_HEAD.get(run.state, run.state)}: {view.title}")]
+    blocks.append(b.section("\n".join([_clock(view, run, now), _progress(steps)])))
+    if troubled := [s for s in steps if s.state in {"held", "unconfirmed"}]:
+        blocks += b.sections(["*Needs a person*", *(_line(s, now) for s in troubled)])
+    blocks += b.sections(_phases(steps, now), limit=2800)
+    if run.state == "running":
+        blocks += b.actions(_buttons(run), f"change:{view.id}")
+    blocks.append(b.context(_small_print(run)))
+    text = f"{_HEAD.get(run.state, run.state)}: {escape(view.title)}. {_progress(steps)}"
+    return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
+
+
+def _clock(view: ChangeView, run: RunView, now: float) -> str:
+    since = view.clock_started or run.started_at
+    taken = (run.ended_at or now) - since
+    left = view.rto_objective - taken
+    total = span(view.rto_objective)
+    if run.ended_at:
+        return f"⏱️ Took *{span(taken)}* of the {total} allowed" + (
+            "" if left >= 0 else f", {span(-left)} too long"
+        )
+    if left < 0:
+        return f"🔥 *{span(taken)}* since it began: {span(-left)} *over* the {total} allowed"
+    return f"⏱️ *{span(taken)}* since it began, {span(left)} left of {total}"
+
+
+def _progress(steps: list[StepView]) -> str:
+    ended = sum(s.state in _ENDED for s in steps)
+    part = round(10 * ended / len(steps)) if steps else 0
+    return f"{'▰' * part}{'▱' * (10 - part)}  *{ended} of {len(steps)}* steps"
+
+
+def _phases(steps: list[StepView], now: float) -> list[str]:
+    lines: list[str] = []
+    for phase, group in _by_phase(steps).items():
+        name = escape(phase.replace("_", " ").capitalize()) or "Steps"
+        ended = sum(s.state in _ENDED for s in group)
+        if ended == len(group) > LINES_OF_A_PHASE:
+            lines.append(f"✅ *{name}*: all {len(group)} steps{_took(group)}")
+            continue
+        lines.append(f"*{name}*" + (f" · {ended} of {len(group)}" if len(group) > 1 else ""))
+        lines += _lines(group, now)
+    return lines
+
+
+def _lines(group: list[StepView], now: float) -> list[str]:
+    if len(group) <= LINES_OF_A_PHASE:
+        return [_line(s, now) for s in group]
+    moving = [s for s in group if s.state not in _ENDED and s.state != "pending"]
+    shown = moving[:LINES_OF_A_PHASE] or [s for s in group if s.state == "pending"][:2]
+    rest = len(group) - len(shown)
+    return [*(_line(s, now) for s in shown), f"      … and {rest} more"]
+
+
+def _line(step: StepView, now: float) -> str:
+    title = clip(escape(step.title or step.id), 300)
+    mark = _MARK.get(step.state, "▫️")
+    line = f"{mark} {title}"
+    if step.state == "pending":
+        return line + ("  🔒 _no way back after this_" if step.commits else "")
+    if step.started_at is not None:
+        line += f" · {span((step.ended_at or now) - step.started_at)}"
+        if step.state == "active" and step.expect_seconds:
+            line += f" of about {span(step.expect_seconds)}"
+    if step.state == "active" and step.attempts > 1:
+        line += f" · try {step.attempts}"
+    if step.why and step.state != "done":
+        line += f"\n      {clip(escape(step.why), 600)}"
+    return line
+
+
+def _took(group: list[StepView]) -> str:
+    starts = [s.started_at for s in group if s.started_at is not None]
+    ends = [s.ended_at for s in group if s.ended_at is not None]
+    return f", {span(max(ends) - min(starts))}" if starts and ends else ""
+
+
+def _by_phase(steps: list[StepView]) -> dict[str, list[StepView]]:
+    groups: dict[str, list[StepView]] = {}
+    for step in steps:
+        groups.setdefault(step.phase, []).append(step)
+    return groups
+
+
+def _buttons(run: RunView) -> list[Option]:
+    if run.stop:
+        return [SHOW_PLAN]
+    return [*([] if run.committed else [ROLL_BACK]), ABORT, SHOW_PLAN]
+
+
+def _small_print(run: RunView) -> str:
+    if run.stop and not run.ended_at:
+        word = "roll back" if run.stop == "rollback" else "stop"
+        return f"A person asked to {word}; calls in flight are waited for first."
+    if run.state == "running":
+        way = "no way back: only forward" if run.committed else "Roll back is one click"
+        return f"Started {moment(run.started_at)} · {way}"
+    ended = f" · ended {moment(run.ended_at)}" if run.ended_at else ""
+    return f"Started {moment(run.started_at)}{ended}"

@@ -1,0 +1,168 @@
+"""The approval card: what would be done, what it costs, who may say yes. Worst things first."""
+
+from __future__ import annotations
+
+from bot.changes.views import ChangeView, DecisionView, Option, StepView
+from bot.clock import span
+from bot.slack import blocks as b
+from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment
+
+SHOW_PLAN = Option("show_plan", "Show plan")
+
+_STATE = {
+    "proposed": ("❓", "waits for approval"),
+    "running": ("🔄", "is running"),
+    "done": ("✅", "is done"),
+    "denied": ("⛔", "was denied"),
+    "expired": ("⌛", "expired: nobody decided in time"),
+    "cancelled": ("🚫", "was cancelled"),
+    "void": ("⚠️", "is void: what was approved no longer fits"),
+    "rolled_back": ("↩️", "was rolled back"),
+    "aborted": ("🛑", "was aborted"),
+    "dry_run": ("🧪", "was only looked at"),
+}
+
+
+def state_line(view: ChangeView) -> str:
+    """How a change stands, in words with a sign; not escaped, has no outside text."""
+    mark, words = _STATE.get(view.state, ("▫️", escape(view.state)))
+    return f"{mark} This change *{words}*."
+
+
+def card(view: ChangeView) -> b.Body:
+    """The message in the channel. Buttons only while the question is open; afterwards who and when."""
+    mark = _STATE.get(view.state, ("▫️", ""))[0]
+    decision = view.approval
+    is_open = decision is not None and decision.state == "open" and view.state == "proposed"
+    blocks: list[b.Block] = [b.header(f"{mark} {view.title}")]
+    if is_open and decision is not None:
+        blocks.append(b.section(_question(decision)))
+    else:
+        blocks.append(b.section(_outcome(view)))
+    blocks += _worst_first(view)
+    blocks.append(b.fields(_facts(view)))
+    if view.order:
+        blocks.append(b.section(f"*What happens, in order*\n{escape(view.order)}"))
+    if view.bounds:
+        blocks.append(b.section(f"*It stops and asks rather than exceed*\n{bullets(view.bounds)}"))
+    if is_open and decision is not None:
+        blocks += b.actions(_options(decision), decision.id)
+    blocks.append(b.context(_small_print(view)))
+    return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(blocks)}
+
+
+def summary(view: ChangeView) -> str:
+    """One line for notifications and screen readers."""
+    words = _STATE.get(view.state, ("", view.state))[1]
+    return f"{escape(view.title)} {words}. Asked for by {mention(view.requester)}."
+
+
+def call_to_decide(view: ChangeView, decision: DecisionView) -> b.Body:
+    """The thread's first message: the only one that calls the deciders by name."""
+    people = [p for p in decision.deciders if p != view.requester] or list(decision.deciders)
+    need = f"{decision.quorum} of you" if decision.quorum > 1 else "one of you"
+    until = f" It expires at {moment(decision.expires_at)}." if decision.expires_at else ""
+    text = f"{mentions(people)}: {need} must decide. Press *Approve* or *Deny* on the card above.{until}"
+    return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
+def decided_line(view: ChangeView) -> b.Body | None:
+    """The thread's note that the question is closed; None while it is open or was never asked."""
+    if view.approval is None or view.approval.state == "open":
+        return None
+    text = _outcome(view)
+    return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
+def dry_run(view: ChangeView) -> b.Body:
+    """What `--dry-run` shows to the one who asked; nothing to press but the plan."""
+    blocks = [b.header(f"🧪 Dry run: {view.title}"), b.section("*Nothing was changed and nobody was asked.*")]
+    blocks += _worst_first(view)
+    blocks.append(b.fields(_facts(view)))
+    if view.order:
+        blocks.append(b.section(f"*What would happen, in order*\n{escape(view.order)}"))
+    if view.bounds:
+        blocks.append(b.section(f"*It would stop and ask rather than exceed*\n{bullets(view.bounds)}"))
+    blocks += b.actions([SHOW_PLAN], f"change:{view.id}")
+    return {
+        "text": clip(f"Dry run: {escape(view.title)}. Nothing was changed.", MESSAGE),
+        "blocks": b.fitted(blocks),
+    }
+
+
+def _question(decision: DecisionView) -> str:
+    need = f"*{decision.quorum} approvals are needed*" if decision.quorum > 1 else "*One approval is needed*"
+    roles = " or ".join(escape(r) for r in decision.roles)
+    lines = [f"{need}, from: {mentions(decision.deciders)}" + (f" ({roles})" if roles else "") + "."]
+    if decision.votes:
+        given = ", ".join(f"{mention(v.person)} {_chosen(v.choice)} {moment(v.at)}" for v in decision.votes)
+        yes = sum(v.choice == "approve" for v in decision.votes)
+        lines.append(f"*{yes} of {decision.quorum} so far:* {given}")
+    if decision.expires_at:
+        lines.append(f"⏳ Expires at {moment(decision.expires_at)}. *Nothing happens until it is approved.*")
+    return "\n".join(lines)
+
+
+def _outcome(view: ChangeView) -> str:
+    lines = [state_line(view)]
+    decision = view.approval
+    if decision is not None and decision.votes:
+        lines.append(
+            " · ".join(f"{_chosen(v.choice)} by {mention(v.person)} {moment(v.at)}" for v in decision.votes)
+        )
+    elif decision is not None and decision.by:
+        at = f" {moment(decision.decided_at)}" if decision.decided_at else ""
+        lines.append(f"{_chosen(decision.outcome)} by {mention(decision.by)}{at}")
+    if view.note:
+        lines.append(escape(view.note))
+    return "\n".join(lines)
+
+
+def _chosen(choice: str) -> str:
+    return {"approve": "approved", "deny": "denied", "cancel": "cancelled"}.get(
+        choice, escape(choice) or "decided"
+    )
+
+
+def _worst_first(view: ChangeView) -> list[b.Block]:
+    found: list[b.Block] = []
+    if view.blockers:
+        found.append(b.section(f"🛑 *It cannot start*\n{bullets(view.blockers)}"))
+    if view.losses:
+        found.append(b.section(f"🔥 *What is lost if it goes ahead*\n{bullets(view.losses)}"))
+    if view.warnings:
+        found.append(b.section(f"⚠️ *Know this first*\n{bullets(view.warnings)}"))
+    return found
+
+
+def _facts(view: ChangeView) -> list[tuple[str, str]]:
+    pairs = [("Asked for by", f"{mention(view.requester)} {moment(view.created_at)}")]
+    pairs.append(("Why", clip(escape(view.reason), 500) or "_no reason given_"))
+    if view.plan:
+        took = f", about {span(view.expect_seconds)}" if view.expect_seconds else ""
+        pairs.append(("How much", f"{len(view.plan)} steps{took}"))
+        pairs.append(("Way back", _way_back(view.plan)))
+    return pairs
+
+
+def _way_back(plan: tuple[StepView, ...]) -> str:
+    commit = next((i for i, s in enumerate(plan, 1) if s.commits), None)
+    if commit is None:
+        return "one click, at any step"
+    return f"one click until step {commit} (_{clip(escape(plan[commit - 1].title), 200)}_); after it, only forward"
+
+
+def _options(decision: DecisionView) -> list[Option]:
+    offered = list(decision.options)
+    if all(o.action != SHOW_PLAN.action for o in offered):
+        place = next((i for i, o in enumerate(offered) if o.action == "cancel"), len(offered))
+        offered.insert(place, SHOW_PLAN)
+    return offered
+
+
+def _small_print(view: ChangeView) -> str:
+    digest = f" · plan `{view.digest[:12]}`" if view.digest else ""
+    return clip(
+        f"`{escape(view.command).replace('`', '')}` · change `{escape(view.id)}`{digest} · {day(view.created_at)}",
+        2000,
+    )

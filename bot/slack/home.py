@@ -1,0 +1,72 @@
+"""The Home tab: what is open now, what happened lately, what can be typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.changes.views import ChangeView
+from bot.clock import span
+from bot.estate import Estate
+from bot.slack import blocks as b
+from bot.slack.cards import SHOW_PLAN, state_line
+from bot.slack.mrkdwn import clip, day, escape, mention
+
+OPEN_STATES = {"proposed", "running"}
+RECENT = 10
+
+
+def home(
+    estate: Estate, changes: Sequence[ChangeView], commands: Sequence[tuple[str, str]], now: float
+) -> dict[str, object]:
+    """The view for `views.publish`. `commands` are usage and summary."""
+    running = [c for c in changes if c.state in OPEN_STATES]
+    past = [c for c in changes if c.state not in OPEN_STATES][:RECENT]
+    blocks: list[b.Block] = [b.header("🚦 Signalbox"), b.section(_status(estate, running))]
+    if running:
+        blocks += [b.DIVIDER, b.section("*Open now*")]
+        for change in running[:15]:
+            blocks.append(b.section(_open(change, now)))
+            blocks += b.actions([SHOW_PLAN], f"change:{change.id}")
+    blocks += [b.DIVIDER, b.section("*Lately*" if past else "*Lately*\n_Nothing yet._")]
+    blocks += b.sections(_past(c) for c in past)
+    if commands:
+        blocks += [b.DIVIDER, b.section("*What you can type* in a channel, not in a thread")]
+        blocks += b.sections(
+            f"`{escape(usage).replace('`', '')}`  {escape(summary)}" for usage, summary in commands
+        )
+    blocks.append(b.context('Without Slack: `signalbox run "/command …"` in a terminal does the same.'))
+    return {"type": "home", "blocks": b.fitted(blocks, most=b.VIEW_BLOCKS)}
+
+
+def closed(text: str) -> dict[str, object]:
+    """The tab of somebody who may not use Signalbox; `text` already escaped."""
+    return {"type": "home", "blocks": [b.header("🚦 Signalbox"), b.section(text)]}
+
+
+def _status(estate: Estate, running: Sequence[ChangeView]) -> str:
+    asked = sum(c.state == "proposed" for c in running)
+    moving = len(running) - asked
+    now = "Nothing is moving." if not running else f"*{moving} running*, *{asked} waiting for approval*."
+    goals = f"recover within {span(estate.objectives.rto_seconds)}, lose at most {span(estate.objectives.rpo_seconds)}"
+    return f"{now}\nEstate *{escape(estate.estate)}*: {' and '.join(estate.regions)}. Objectives: {goals}."
+
+
+def _open(change: ChangeView, now: float) -> str:
+    held = sum(h.state == "open" for h in change.holds)
+    lines = [f"*{clip(escape(change.title), 300)}*", state_line(change)]
+    if change.run is not None:
+        ended = sum(s.state in {"done", "skipped", "unconfirmed"} for s in change.run.steps)
+        lines.append(
+            f"{ended} of {len(change.run.steps)} steps, {span(now - (change.clock_started or change.run.started_at))} so far"
+        )
+    if held:
+        lines.append("✋ *It waits for a person to decide.*")
+    where = f"in <#{change.channel}>" if change.thread and change.channel.startswith("C") else ""
+    lines.append(f"Asked for by {mention(change.requester)} {where}".rstrip())
+    return "\n".join(lines)
+
+
+def _past(change: ChangeView) -> str:
+    sign = state_line(change).split(" ", 1)[0]
+    rto = f", {span(change.report.rto_seconds)}" if change.report else ""
+    return f"{sign} {clip(escape(change.title), 200)}{rto} · {mention(change.requester)} · {day(change.created_at)}"

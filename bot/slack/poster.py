@@ -1,0 +1,216 @@
+"""Makes Slack agree with the database: follows the trail, posts what is missing, updates what moved.
+
+Nothing here decides anything. Slack may be away for an hour: the cursor stays where it was, and all is shown
+when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bot.changes.views import ChangeView
+from bot.clock import Clock
+from bot.errors import SignalboxError
+from bot.slack.bridge import Bridge
+from bot.slack.desk import Desk
+from bot.slack.outbox import Later, NoChannel, Outbox
+from bot.slack.posts import Posted, Posts, digest
+from bot.slack.wanted import Wanted, wanted
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+"""How often other processes' commits are looked for; this process's own wake us at once."""
+
+UPDATE_SECONDS = 1.0
+TICK_SECONDS = 5.0
+"""A running board's clock moves this often when nothing else does."""
+
+LONGEST_WAIT = 8.0
+OLD_SECONDS = 86_400.0
+"""Changes closed longer ago than this get no new messages, only updates of what stands."""
+
+
+@dataclass
+class Plans:
+    """When each change is due again: what is dirty now, and what had to wait."""
+
+    due: dict[str, float]
+
+    def add(self, change: str, at: float = 0.0) -> None:
+        self.due[change] = min(at, self.due.get(change, at))
+
+    def take(self, now: float) -> list[str]:
+        ready = [change for change, at in self.due.items() if at <= now]
+        for change in ready:
+            del self.due[change]
+        return ready
+
+
+class Poster:
+    """One per process; idle unless `leader()` says that this replica speaks."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        posts: Posts,
+        outbox: Outbox,
+        bridge: Bridge,
+        clock: Clock,
+        leader: Callable[[], bool],
+        after: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._desk = desk
+        self._posts = posts
+        self._outbox = outbox
+        self._bridge = bridge
+        self._clock = clock
+        self._leader = leader
+        self._after = after
+        self._wake = asyncio.Event()
+        self._plans = Plans({})
+        self._running: set[str] = set()
+        self._updated: dict[str, float] = {}
+        self._patience: dict[str, float] = {}
+        self._ticked = 0.0
+        self._read_to: int | None = None
+        self._saved = 0
+
+    def wake(self) -> None:
+        """Something was committed; to be called in the loop's own thread."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            now = time.monotonic()
+            sleep = min([LOOK_SECONDS, *(max(0.02, at - now) for at in self._plans.due.values())])
+            try:
+                async with asyncio.timeout(sleep):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if not self._leader():
+                self._read_to = None
+                self._plans = Plans({})
+                continue
+            try:
+                await self._round()
+            except SignalboxError as error:
+                log.warning("slack.poster_waits", reason=str(error))
+                await asyncio.sleep(1)
+            except Exception:
+                log.exception("slack.poster_defect")
+                await asyncio.sleep(LOOK_SECONDS * 4)
+
+    async def _round(self) -> None:
+        await self._read()
+        now = time.monotonic()
+        if now - self._ticked >= TICK_SECONDS:
+            self._ticked = now
+            for change in self._running:
+                self._plans.add(change)
+        ready = self._plans.take(now)
+        for change in ready:
+            try:
+                left = await self._agree(change)
+            except Later as error:
+                wait = min(LONGEST_WAIT, self._patience.get(change, 0.25) * 2)
+                self._patience[change] = wait
+                self._plans.add(change, time.monotonic() + max(wait, error.seconds))
+                log.warning("slack.message_waits", change=change, reason=str(error))
+            except BaseException:
+                self._plans.add(change, time.monotonic() + 1)
+                raise
+            else:
+                self._patience.pop(change, None)
+                if left:
+                    self._plans.add(change, time.monotonic() + left)
+        if ready:
+            await self._after()
+        if not self._plans.due and self._read_to is not None and self._read_to != self._saved:
+            await self._bridge.call(self._posts.advance, self._read_to)
+            self._saved = self._read_to
+
+    async def _read(self) -> None:
+        if self._read_to is None:
+            self._read_to = self._saved = await self._bridge.call(self._posts.cursor)
+        while True:
+            changes, upto = await self._bridge.call(self._posts.touched, self._read_to)
+            if upto == self._read_to:
+                return
+            self._read_to = upto
+            for change in changes:
+                self._plans.add(change)
+
+    async def _agree(self, change: str) -> float:
+        """Bring one change's messages up to date; seconds until one that was left alone may be updated."""
+        view = await self._bridge.call(self._desk.view, change)
+        if view is None:
+            return 0.0
+        (self._running.add if view.run and not view.run.ended_at else self._running.discard)(change)
+        have = await self._bridge.call(self._posts.of_change, change)
+        now = self._clock.now()
+        old = view.closed_at is not None and now - view.closed_at > OLD_SECONDS
+        late = 0.0
+        for want in wanted(view, now):
+            post = have.get(want.key)
+            if post is None or not post.ts:
+                if not old:
+                    have[want.key] = await self._post(view, want, post, have)
+            elif want.follows and post.body != digest(want.body):
+                left = self._updated.get(post.key, 0) + UPDATE_SECONDS - time.monotonic()
+                if left > 0:
+                    late = max(late, left)
+                    continue
+                self._updated[post.key] = time.monotonic()
+                if await self._outbox.update(post, want.body) is None and not old:
+                    late = max(late, UPDATE_SECONDS)
+        if view.closed_at is not None and not late:
+            for key in have:
+                self._updated.pop(key, None)
+        return late
+
+    async def _post(
+        self, view: ChangeView, want: Wanted, post: Posted | None, have: dict[str, Posted]
+    ) -> Posted:
+        if post is not None:
+            made = await self._outbox.post(post, want.body, known=True)
+        elif want.thread:
+            card = have[f"card:{view.id}"]
+            fresh = Posted(want.key, view.id, card.channel, card.ts, "", "", time.time())
+            made = await self._outbox.post(fresh, want.body, known=False)
+        else:
+            made = await self._post_card(view, want)
+        if not want.thread:
+            await self._bridge.call(self._desk.thread, view.id, made.channel, made.ts)
+        return made
+
+    async def _post_card(self, view: ChangeView, want: Wanted) -> Posted:
+        home = self._home(view)
+        asked_in = view.channel if view.channel[:1] in {"C", "G", "D"} else home
+        post = Posted(want.key, view.id, asked_in, "", "", "", time.time())
+        try:
+            return await self._outbox.post(post, want.body, known=False)
+        except NoChannel as error:
+            log.warning("slack.channel_refused", channel=asked_in, error=str(error), instead=home)
+            if home == asked_in:
+                raise Later(f"{want.key}: {error}", LONGEST_WAIT) from error
+        fallback = Posted(want.key, view.id, home, "", "", "", time.time())
+        try:
+            return await self._outbox.post(fallback, want.body, known=False)
+        except NoChannel as error:
+            raise Later(f"{want.key}: {error}", LONGEST_WAIT) from error
+
+    def _home(self, view: ChangeView) -> str:
+        """The channel of the policy, for what was not asked in a channel that we can speak in."""
+        estate = self._desk.estate
+        rule = estate.policy.get(view.kind) or estate.policy["failover"]
+        names = [*rule.channels, *estate.slack.channels]
+        return estate.slack.channels[names[0]]
