@@ -25,9 +25,8 @@ from bot.slack.web import Gone, Web
 log = structlog.get_logger()
 _T = TypeVar("_T")
 
-DECIDING = frozenset(
-    "approve deny cancel retry skip rollback go_on abort promote pause resume acknowledge".split()
-)
+DECIDING = {"approve", "deny", "cancel", "retry", "skip", "rollback", "go_on", "abort"}
+DECIDING |= {"promote", "pause", "resume", "acknowledge"}
 STOPPING = {"rollback", "abort"}
 OF_CHANGE = "change:"
 """Before a change's id in a button's value; a bare value is a decision's id."""
@@ -64,7 +63,7 @@ class Answers:
         await self.guarded(place, what, lambda: self._click(who, place, what, str(action.get("value", ""))))
 
     async def late(self, place: Place, what: str) -> None:
-        """A delivery whose acknowledgement did not arrive in time: nothing is done, and the person is told."""
+        """The acknowledgement did not arrive in time: nothing is done, and the person is told."""
         await self.refused(place, what, "acknowledged too late", LATE)
 
     async def refused(self, place: Place, what: str, why: str, text: str) -> None:
@@ -91,7 +90,7 @@ class Answers:
         return None
 
     async def admit(self, who: Who, *, fresh: bool) -> str:
-        """The person's name. Raises Stranger or Unsure, which we record; what the desk refuses, it records."""
+        """The person's name. Raises Stranger or Unsure, which are ours to record."""
         try:
             return await self._people.admit(who, fresh=fresh)
         except NotAllowed as error:

@@ -149,7 +149,8 @@ def _way_back(plan: tuple[StepView, ...]) -> str:
     commit = next((i for i, s in enumerate(plan, 1) if s.commits), None)
     if commit is None:
         return "one click, at any step"
-    return f"one click until step {commit} (_{clip(escape(plan[commit - 1].title), 200)}_); after it, only forward"
+    title = clip(escape(plan[commit - 1].title), 200)
+    return f"one click until step {commit} (_{title}_); after it, only forward"
 
 
 def _options(decision: DecisionView) -> list[Option]:
@@ -162,7 +163,5 @@ def _options(decision: DecisionView) -> list[Option]:
 
 def _small_print(view: ChangeView) -> str:
     digest = f" · plan `{view.digest[:12]}`" if view.digest else ""
-    return clip(
-        f"`{escape(view.command).replace('`', '')}` · change `{escape(view.id)}`{digest} · {day(view.created_at)}",
-        2000,
-    )
+    command = clip(escape(view.command).replace("`", ""), 1500)
+    return f"`{command}` · change `{escape(view.id)}`{digest} · {day(view.created_at)}"

@@ -10,6 +10,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.clock import Clock
+from bot.command import COMMANDS
 from bot.errors import EstateError
 from bot.settings import Settings
 from bot.slack import app as bolt
@@ -37,7 +38,7 @@ DEAD_SECONDS = 60.0
 
 
 class SlackFace:
-    """`run` until cancelled. `commands` are shown on the Home tab; they work without being listed."""
+    """`run` until cancelled. `commands` (by default all declared ones) are listed on the Home tab."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class SlackFace:
         database: Database,
         clock: Clock,
         leader: Callable[[], bool],
-        commands: Iterable[Spec] = (),
+        commands: Iterable[Spec] | None = None,
     ) -> None:
         if settings.slack_bot_token is None or not (
             settings.slack_app_token or settings.slack_signing_secret
@@ -62,7 +63,7 @@ class SlackFace:
         self._database = database
         self._clock = clock
         self._leader = leader
-        self._commands = [(c.usage, c.summary) for c in commands]
+        self._listed = commands
         self._way: SocketMode | Webhook | None = None
         self._intake: Intake | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,9 +110,7 @@ class SlackFace:
         people = People(calls, lambda: self._desk.estate.slack.team)
         voice, posts = Voice(calls), Posts(self._database)
         answers = Answers(self._desk, bridge, people, voice, posts, calls)
-        windows = Windows(
-            self._desk, bridge, answers, posts, voice, calls, self._clock, lambda: self._commands
-        )
+        windows = Windows(self._desk, bridge, answers, posts, voice, calls, self._clock, self._commands)
         mentioned = Mentioned(answers, bridge, posts, voice)
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
         app = bolt.make(client, identity, secret, bridge, answers, windows, mentioned)
@@ -130,6 +129,10 @@ class SlackFace:
             group.create_task(_introduce(calls, identity))
             group.create_task(_again("connection", self._way.run))
             group.create_task(_again("poster", poster.run))
+
+    def _commands(self) -> list[tuple[str, str]]:
+        listed = COMMANDS.values() if self._listed is None else self._listed
+        return [(f"{c.name} {c.usage.removeprefix(c.name).strip()}".strip(), c.summary) for c in listed]
 
     def _committed(self) -> None:
         """A commit of this process, in whatever thread; must return at once."""

@@ -38,11 +38,8 @@ def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.
         blocks.append(b.section("\n".join(meanings)))
     need = f"{decision.quorum} of " if decision.quorum > 1 else ""
     until = f" until {moment(decision.expires_at)}" if decision.expires_at else ""
-    blocks.append(
-        b.section(
-            f"{need}{mentions(decision.deciders)} may decide{until}. *The run waits; nothing is lost by thinking.*"
-        )
-    )
+    asked = f"{need}{mentions(decision.deciders)} may decide{until}."
+    blocks.append(b.section(f"{asked} *The run waits for the answer.*"))
     blocks += b.actions(decision.options, decision.id)
     text = f"{mentions(decision.deciders)} Held: {escape(decision.question)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}

@@ -47,7 +47,8 @@ def _status(estate: Estate, running: Sequence[ChangeView]) -> str:
     asked = sum(c.state == "proposed" for c in running)
     moving = len(running) - asked
     now = "Nothing is moving." if not running else f"*{moving} running*, *{asked} waiting for approval*."
-    goals = f"recover within {span(estate.objectives.rto_seconds)}, lose at most {span(estate.objectives.rpo_seconds)}"
+    rto, rpo = span(estate.objectives.rto_seconds), span(estate.objectives.rpo_seconds)
+    goals = f"recover within {rto}, lose at most {rpo}"
     return f"{now}\nEstate *{escape(estate.estate)}*: {' and '.join(estate.regions)}. Objectives: {goals}."
 
 
@@ -56,9 +57,8 @@ def _open(change: ChangeView, now: float) -> str:
     lines = [f"*{clip(escape(change.title), 300)}*", state_line(change)]
     if change.run is not None:
         ended = sum(s.state in {"done", "skipped", "unconfirmed"} for s in change.run.steps)
-        lines.append(
-            f"{ended} of {len(change.run.steps)} steps, {span(now - (change.clock_started or change.run.started_at))} so far"
-        )
+        since = change.clock_started or change.run.started_at
+        lines.append(f"{ended} of {len(change.run.steps)} steps, {span(now - since)} so far")
     if held:
         lines.append("✋ *It waits for a person to decide.*")
     where = f"in <#{change.channel}>" if change.thread and change.channel.startswith("C") else ""
@@ -69,4 +69,5 @@ def _open(change: ChangeView, now: float) -> str:
 def _past(change: ChangeView) -> str:
     sign = state_line(change).split(" ", 1)[0]
     rto = f", {span(change.report.rto_seconds)}" if change.report else ""
-    return f"{sign} {clip(escape(change.title), 200)}{rto} · {mention(change.requester)} · {day(change.created_at)}"
+    title = clip(escape(change.title), 200)
+    return f"{sign} {title}{rto} · {mention(change.requester)} · {day(change.created_at)}"

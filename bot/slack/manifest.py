@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from bot.command import COMMANDS
+
 SCOPES = (
     "app_mentions:read",
     "channels:history",
@@ -31,8 +33,8 @@ class Spec(Protocol):
     def usage(self) -> str: ...
 
 
-def manifest(commands: Iterable[Spec], request_url: str | None = None) -> dict[str, Any]:
-    """The manifest for Socket Mode, or for HTTP when `request_url` is given."""
+def manifest(commands: Iterable[Spec] | None = None, request_url: str | None = None) -> dict[str, Any]:
+    """The manifest for Socket Mode, or for HTTP with `request_url`; by default of every command."""
     http = {"request_url": request_url} if request_url else {}
     slash = [
         {
@@ -42,7 +44,7 @@ def manifest(commands: Iterable[Spec], request_url: str | None = None) -> dict[s
             "should_escape": False,
             **({"url": request_url} if request_url else {}),
         }
-        for spec in commands
+        for spec in (COMMANDS.values() if commands is None else commands)
     ]
     return {
         "_metadata": {"major_version": 2, "minor_version": 0},

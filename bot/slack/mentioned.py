@@ -43,7 +43,7 @@ class Mentioned:
             if link:
                 words = f"Words decide nothing here, only buttons do. <{link}|This is the card.>"
             else:
-                words = "Type a command in the channel, such as `/signalbox help`. Slack takes no commands in threads."
+                words = "Type a command in the channel, not in a thread: `/signalbox help` lists them."
             await self._voice.tell(place, replies.words(words))
 
         await self._answers.guarded(place, "mention", work)

@@ -92,7 +92,7 @@ class Outbox:
         )
 
     async def update(self, post: Posted, body: Body) -> Posted | None:
-        """Show `body` in the same place; None when the message is gone and may be posted anew. Raises Later."""
+        """Show `body` in the same place; None when the message is gone and may be posted anew."""
         await self._web.update_turn()
         try:
             await self._web.call("chat_update", channel=post.channel, ts=post.ts, **body)
