@@ -11,7 +11,7 @@ import structlog
 def configure(level: str) -> None:
     """Send structlog and the libraries' loggers to stderr as JSON lines."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -57,8 +57,10 @@ class Decider:
         with self.proposer.trail.database.read() as session:
             change = session.get_one(Change, decision.change)
         approved = Plan.model_validate_json(change.plan)
-        planned = self.watch.fresh(change)
-        why = difference(approved, planned.plan) + [f"new blocker: {b}" for b in planned.preflight.blockers]
+        planned = self.watch.fresh(change, approved)
+        why = [f"new blocker: {b}" for b in planned.preflight.blockers]
+        if planned.plan is not None:
+            why += difference(approved, planned.plan)
         if why:
             self.proposer.replace(change.id, planned, why, decision.id)
             raise Void(

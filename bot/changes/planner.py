@@ -1,4 +1,4 @@
-"""From a request to a plan: look at the world, judge it, plan. The only place of `changes` that looks outside."""
+"""From a request to a plan: look at the world, judge it, plan. The one place of `changes` that looks outside."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from bot.store.tables import Duration, Peak
 from runbooks.failover import failover
 from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
-from runbooks.switchover import switchover
 
 _PEAK_HOURS = 7 * 24
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fresh plan with what was found on the way; `at` in wall seconds (monotonic) of the observation."""
+    """A fresh plan (None when something blocks it) with what was found; `at` in monotonic wall seconds."""
 
-    plan: Plan
+    plan: Plan | None
     preflight: Preflight
     at: float
 
@@ -39,21 +38,20 @@ class Planner:
     database: Database
     clock: Clock
 
-    def plan(self, estate: Estate, request: Request) -> Planned:
-        """What would be done now. Raises OutsideError when not even the target can be looked at."""
+    def plan(self, estate: Estate, request: Request, *, like: Plan | None = None) -> Planned:
+        """What would be done now.
+
+        `like` is the plan that people were shown: its peaks are used again, since a peak sampled meanwhile
+        is no reason to ask them twice.
+        """
         at = self.clock.monotonic()
         seen = survey(self.ports, estate)
         found = preflight(estate, seen, request)
-        make = switchover if request.planned else failover
-        plan = make(estate, seen, request, peaks=self._peaks(), durations=self._durations())
-        facts = {
-            "order": found.order,
-            "order_text": found.order_text,
-            "losses": list(found.losses),
-            "warnings": list(found.warnings),
-            "blockers": list(found.blockers),
-        }
-        return Planned(plan.model_copy(update={"facts": {**plan.facts, **facts}}), found, at)
+        if found.blockers:
+            return Planned(None, found, at)
+        peaks = like.facts["peaks"] if like is not None else self._peaks()
+        plan = failover(estate, seen, request, peaks=peaks, durations=self._durations())
+        return Planned(plan.model_copy(update={"facts": {**plan.facts, "peaks": dict(peaks)}}), found, at)
 
     def _peaks(self) -> Mapping[str, int]:
         since = int(self.clock.now() // 3600) - _PEAK_HOURS

@@ -13,11 +13,13 @@ from bot.changes.planner import Planned, Planner
 from bot.clock import span
 from bot.errors import Blocked, Refused
 from bot.estate import Estate
+from bot.plan import Plan
 from bot.policy import check_asker
 from bot.reply import Caller, Proposal
 from bot.store.tables import Change, Decision
 from bot.trail.append import Record, Trail
 from bot.trail.event import Event, Name
+from runbooks.preflight import Preflight
 from runbooks.request import Request
 
 OPEN_CHANGES = ("proposed", "running")
@@ -40,7 +42,7 @@ class Proposer:
             with self.trail.database.read() as session:
                 refuse_second(session)
         planned = self.planner.plan(estate, request)
-        if planned.preflight.blockers:
+        if planned.plan is None:
             raise Refused(
                 "This cannot be done now:\n• " + "\n• ".join(planned.preflight.blockers),
                 then="Clear what blocks it and ask again.",
@@ -64,10 +66,10 @@ class Proposer:
             record.session.add(change)
             if dry_run:
                 change.closed_at = change.created_at
-                record.add(_planned_event(Name.CHANGE_DRY_RUN, change, planned))
+                record.add(_planned_event(Name.CHANGE_DRY_RUN, change, planned.plan, planned.preflight))
             else:
                 refuse_second(record.session)
-                record.add(_planned_event(Name.CHANGE_PLANNED, change, planned))
+                record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
                 ask(record, estate, change)
         return Proposal(change.id, dry_run)
 
@@ -89,7 +91,7 @@ class Proposer:
                     detail={"decision": decision.id, "why": why[:20], "digest": decision.digest},
                 )
             )
-            if planned.preflight.blockers:
+            if planned.plan is None:
                 change.state, change.closed_at = "void", now
                 change.note = "No longer possible: " + "; ".join(planned.preflight.blockers)
                 record.session.add(change)
@@ -104,7 +106,7 @@ class Proposer:
             change.plan, change.digest = planned.plan.model_dump_json(), planned.plan.digest
             change.note = "The plan was made anew: " + "; ".join(why)
             record.session.add(change)
-            record.add(_planned_event(Name.CHANGE_PLANNED, change, planned))
+            record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
             ask(record, estate, change)
 
     def _home(self, estate: Estate) -> str:
@@ -158,7 +160,7 @@ def ask(record: Record, estate: Estate, change: Change) -> None:
     )
 
 
-def _planned_event(name: Name, change: Change, planned: Planned) -> Event:
+def _planned_event(name: Name, change: Change, plan: Plan, found: Preflight) -> Event:
     return Event(
         name=name,
         actor=change.requester,
@@ -167,12 +169,12 @@ def _planned_event(name: Name, change: Change, planned: Planned) -> Event:
         detail={
             "command": change.command[:500],
             "digest": change.digest,
-            "estate": planned.plan.estate_digest,
-            "runbook": planned.plan.runbook,
-            "steps": [f"{s.id} {s.do}" for s in planned.plan.steps],
-            "bounds": planned.plan.bounds,
-            "order": planned.preflight.order,
-            "losses": list(planned.preflight.losses)[:20],
-            "warnings": list(planned.preflight.warnings)[:20],
+            "estate": plan.estate_digest,
+            "runbook": plan.runbook,
+            "steps": [f"{s.id} {s.do}" for s in plan.steps],
+            "bounds": plan.bounds,
+            "order": found.order,
+            "losses": list(found.losses)[:20],
+            "warnings": list(found.warnings)[:20],
         },
     )

@@ -73,7 +73,7 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
         closed_at=change.closed_at,
         digest=change.digest,
         estate=estate.estate,
-        order=str(facts.get("order_text", "")),
+        order=str(facts.get("order_why", "")),
         losses=tuple(facts.get("losses", ())),
         warnings=tuple(facts.get("warnings", ())) + plan.notes,
         blockers=tuple(facts.get("blockers", ())),

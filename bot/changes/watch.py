@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from bot.changes.estates import Estates
 from bot.changes.planner import Planned, Planner
 from bot.errors import SignalboxError
+from bot.plan import Plan
 from bot.store.tables import Change, Decision
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
@@ -45,15 +46,16 @@ class Watch:
         if self._thread:
             self._thread.join(timeout=20)
 
-    def fresh(self, change: Change) -> Planned:
+    def fresh(self, change: Change, shown: Plan) -> Planned:
         """A plan made from an observation no older than FRESH_SECONDS; observes now when there is none."""
         newest = self._newest.get(change.id)
         if newest is not None and self.planner.clock.monotonic() - newest.at < FRESH_SECONDS:
             return newest
-        return self._observe(change)
+        return self._observe(change, shown)
 
-    def _observe(self, change: Change) -> Planned:
-        planned = self.planner.plan(self.estates.now, Request.from_json(json.loads(change.request)))
+    def _observe(self, change: Change, shown: Plan) -> Planned:
+        request = Request.from_json(json.loads(change.request))
+        planned = self.planner.plan(self.estates.now, request, like=shown)
         self._newest[change.id] = planned
         return planned
 
@@ -100,4 +102,4 @@ class Watch:
         for change in changes:
             newest = self._newest.get(change.id)
             if newest is None or self.planner.clock.monotonic() - newest.at >= _AGAIN_SECONDS:
-                self._observe(change)
+                self._observe(change, Plan.model_validate_json(change.plan))

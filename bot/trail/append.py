@@ -75,8 +75,9 @@ class Trail:
     def _append(self, session: Session, events: list[Event]) -> None:
         head = session.exec(select(Head).where(Head.log == self._log).with_for_update()).one_or_none()
         if head is None:
-            head = Head(log=self._log, size=0, leaf=GENESIS, time_ms=0)
-            session.add(head)
+            raise TrailError(
+                f"The head row of the log {self._log!r} is missing.", then="Run signalbox verify."
+            )
         for event in events:
             raw_ms = int(self._clock.now() * 1000)
             time_ms = max(raw_ms, head.time_ms)

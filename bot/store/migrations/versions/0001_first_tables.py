@@ -1,6 +1,8 @@
-"""First tables"""
+"""First tables."""
 
 from __future__ import annotations
+
+import hashlib
 
 import sqlalchemy as sa
 from alembic import op
@@ -110,7 +112,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
-    op.create_table(
+    head = op.create_table(
         "head",
         sa.Column("log", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
@@ -194,6 +196,10 @@ def upgrade() -> None:
         sa.Column("face", sa.String(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("decision", "person"),
+    )
+    # The trail starts empty: its head is the root of an empty tree (RFC 6962 §2.1).
+    op.bulk_insert(
+        head, [{"log": "signalbox", "size": 0, "leaf": hashlib.sha256(b"").digest(), "time_ms": 0}]
     )
 
 
