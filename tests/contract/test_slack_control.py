@@ -251,3 +251,15 @@ def test_menu_choice():
             ] == "no_such_option"
 
     play(scene)
+
+
+def test_what_people_type_is_escaped():
+    """Typed text keeps mentions of people and groups; everything else that looks like markup is text."""
+
+    async def scene(here: World) -> None:
+        typed = f"<!channel> <@{LEAD}> a < b & <https://example.com|x>"
+        await here.slack.say("dev", "ops", typed)
+        [message] = here.slack.messages("ops")
+        assert message["text"] == (f"&lt;!channel&gt; <@{LEAD}> a &lt; b &amp; &lt;https://example.com|x&gt;")
+
+    play(scene)

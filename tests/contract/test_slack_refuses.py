@@ -93,6 +93,7 @@ REFUSED = [
         {"channel": OPS, "ts": "1.000001", "text": "x"},
         "message_not_found",
     ),
+    ("list as text", "chat.postMessage", BOT_TOKEN, {"channel": OPS, "text": ["x"]}, "invalid_arguments"),
     ("unknown user", "users.info", BOT_TOKEN, {"user": "U404"}, "user_not_found"),
     (
         "ephemeral to a stranger",

@@ -14,7 +14,7 @@ from bot.sandbox.slack.errors import RateLimited, Refusal, invalid_arguments
 from bot.sandbox.slack.rates import MESSAGE_BURST, MESSAGES_PER_MINUTE, Rates
 from bot.sandbox.slack.troubles import Troubles, reset
 
-KEPT_CALLS = 20_000
+KEPT_CALLS = 5_000
 
 
 @dataclass
@@ -29,9 +29,11 @@ class Call:
     flags: list[str] = field(default_factory=list)
 
     def text(self, name: str) -> str | None:
-        """An optional string; an empty one counts as absent."""
+        """An optional string; an empty one counts as absent. Raises Refusal for a list or an object."""
         value = self.args.get(name)
-        return None if value in {None, ""} else str(value)
+        if isinstance(value, (list, dict)):
+            raise invalid_arguments(f"must be a string: {name} [json-pointer:/{name}]")
+        return None if value is None or value == "" else str(value)
 
     def required(self, name: str) -> str:
         """A string that must be there. Raises Refusal `invalid_arguments`."""

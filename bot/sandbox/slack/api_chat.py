@@ -65,7 +65,7 @@ class ChatApi:
         if room is None:
             raise Refusal("channel_not_found")
         message = self._own(room, call.required("ts"), "cant_update_message")
-        text, kit = content(call, empty_blocks=True)
+        text, kit = content(call)
         if len(text) > UPDATED_TEXT:
             raise Refusal("msg_too_long")
         if kit is None:
@@ -73,7 +73,7 @@ class ChatApi:
                 call.flags.append("chat.update without blocks leaves the old blocks, buttons too")
         else:
             message.blocks, message.state, message.failed = kit, {}, {}
-        message.text = text if call.text("text") or kit is not None else message.text
+        message.text = text
         message.metadata = _metadata(call) or message.metadata
         message.edited = self._workspace.next_ts(room)
         self._workspace.changed("messages", room.id)
@@ -167,11 +167,11 @@ class ChatApi:
         return message
 
 
-def content(call: Call, *, empty_blocks: bool = False) -> tuple[str, list[dict[str, Any]] | None]:
+def content(call: Call) -> tuple[str, list[dict[str, Any]] | None]:
     """Text and validated blocks of a request; None when it names no blocks. Raises Refusal `no_text`."""
     raw = call.data("blocks", "invalid_blocks_format")
     text = call.text("text") or ""
-    if not text and not raw and not (empty_blocks and raw == []):
+    if not text and not raw:
         raise Refusal("no_text")
     if raw is None:
         return text, None

@@ -42,8 +42,10 @@ async def run(desk: Desk, user: str, channel: str, text: str, thread_ts: str | N
     ack = await desk.deliveries.interact("slash_commands", payload)
     error = ack.error
     body = {"text": ack.payload} if isinstance(ack.payload, str) and ack.payload else ack.payload
-    if error is None and isinstance(body, dict) and body:
+    if error is None and body:
         try:
+            if not isinstance(body, dict):
+                raise Refusal("invalid_payload")
             desk.responses.show(room, persona.id, body)
         except Refusal:
             error = "invalid_command_response"

@@ -69,13 +69,36 @@ class Simulator(Protocol):
     async def open_home(self, user: str) -> dict[str, Any]: ...
 
 
+class Tab:
+    """News that one open page has not been sent yet; the same news twice is told once."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str | None, None] = {}
+        self._told = asyncio.Event()
+
+    def tell(self, news: str | None) -> None:
+        """Add news; None ends the stream."""
+        self._pending[news] = None
+        self._told.set()
+
+    async def news(self) -> list[str] | None:
+        """What is new, an empty list after a quiet while, None at the end."""
+        try:
+            await asyncio.wait_for(self._told.wait(), KEEPALIVE_SECONDS)
+        except TimeoutError:
+            return []
+        pending, self._pending = self._pending, {}
+        self._told.clear()
+        return None if None in pending else [one for one in pending if one is not None]
+
+
 class Page:
     """Serves the page and keeps its tabs up to date."""
 
     def __init__(self, simulator: Simulator, desk: Desk) -> None:
         self._simulator = simulator
         self._desk = desk
-        self._tabs: set[asyncio.Queue[str | None]] = set()
+        self._tabs: set[Tab] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """Everything under /, /assets, /live and /page."""
@@ -99,12 +122,12 @@ class Page:
         """Tell every tab that something is worth asking for."""
         news = {"kind": "changed", "what": what, **({"channel": channel} if channel else {})}
         for tab in self._tabs:
-            tab.put_nowait(json.dumps(news))
+            tab.tell(json.dumps(news))
 
     def close(self) -> None:
         """End every stream."""
         for tab in self._tabs:
-            tab.put_nowait(None)
+            tab.tell(None)
 
     @staticmethod
     def _guarded(handler: Handler) -> Handler:
@@ -132,7 +155,7 @@ class Page:
         return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        tab: asyncio.Queue[str | None] = asyncio.Queue()
+        tab = Tab()
         stream = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -140,15 +163,9 @@ class Page:
         self._tabs.add(tab)
         try:
             await stream.write(b'data: {"kind": "reset"}\n\n')
-            while True:
-                try:
-                    news = await asyncio.wait_for(tab.get(), KEEPALIVE_SECONDS)
-                except TimeoutError:
-                    await stream.write(b": still here\n\n")
-                    continue
-                if news is None:
-                    break
-                await stream.write(f"data: {news}\n\n".encode())
+            while (news := await tab.news()) is not None:
+                lines = [f"data: {one}\n\n" for one in news] or [": still here\n\n"]
+                await stream.write("".join(lines).encode())
         except ConnectionError:
             pass
         finally:

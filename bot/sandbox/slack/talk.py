@@ -12,6 +12,8 @@ from bot.sandbox.slack.members import BOT_NAME
 from bot.sandbox.slack.message import Message
 
 MENTION = f"<@{BOT_USER}>"
+MENTIONS = re.compile(r"&lt;([@#][A-Z0-9]{9,}|!subteam\^[A-Z0-9]{9,})(\|[^&]*)?&gt;")
+HOME_SECONDS = 1.0
 
 
 async def say(desk: Desk, user: str, channel: str, text: str, thread_ts: str | None = None) -> dict[str, Any]:
@@ -24,7 +26,7 @@ async def say(desk: Desk, user: str, channel: str, text: str, thread_ts: str | N
             raise Impossible("no_such_thread")
     if not text.strip():
         raise Impossible("no_text")
-    text = re.sub(rf"(?<![\w<])@{BOT_NAME}\b", MENTION, text, flags=re.IGNORECASE)
+    text = re.sub(rf"(?<![\w<])@{BOT_NAME}\b", MENTION, _escaped(text), flags=re.IGNORECASE)
     message = Message(desk.workspace.next_ts(room), room.id, persona.id, text, thread_ts=thread_ts)
     desk.workspace.add(message)
     answer: dict[str, Any] = {"ok": True, "ack_ms": 0.0, "ts": message.ts}
@@ -48,7 +50,7 @@ async def say(desk: Desk, user: str, channel: str, text: str, thread_ts: str | N
 
 
 async def open_home(desk: Desk, user: str) -> dict[str, Any]:
-    """Open the Home tab: the app is told and may publish a view. An external member has no such tab."""
+    """Open the Home tab: the app is told and has a second to publish. An external member has no such tab."""
     persona = desk.who(user)
     if persona.team != TEAM:
         raise Impossible("no_such_app")
@@ -59,7 +61,18 @@ async def open_home(desk: Desk, user: str) -> dict[str, Any]:
         "tab": "home",
         "event_ts": f"{desk.workspace.now():.6f}",
     }
-    if view := desk.views.homes.get(persona.id):
-        event["view"] = view.as_slack()
+    before = desk.views.homes.get(persona.id)
+    old = before.hash if before else ""
+    if before:
+        event["view"] = before.as_slack()
     ack = await desk.deliveries.event(payloads.event(event, desk.workspace.now()))
-    return {"ok": ack.ok, "ack_ms": round(ack.ms, 3), **({"error": ack.error} if ack.error else {})}
+    if not ack.ok:
+        return {"ok": False, "ack_ms": round(ack.ms, 3), "error": ack.error}
+    await desk.views.published(persona.id, old, HOME_SECONDS)
+    return {"ok": True, "ack_ms": round(ack.ms, 3)}
+
+
+def _escaped(text: str) -> str:
+    """What Slack makes of typed text: only mentions that its client would have made stay entities."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return MENTIONS.sub(lambda match: f"<{match[1]}{match[2] or ''}>", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -126,6 +127,13 @@ class Views:
             view.replace(body)
         self.changed("home", None)
         return view
+
+    async def published(self, user: str, old_hash: str, seconds: float) -> None:
+        """Wait until this user's Home tab is another than `old_hash`, or for so long."""
+        for _ in range(int(seconds / 0.02)):
+            if user in self.homes and self.homes[user].hash != old_hash:
+                return
+            await asyncio.sleep(0.02)
 
     def find(self, *, view_id: str | None = None, external_id: str | None = None) -> View | None:
         """An open modal or Home tab."""
