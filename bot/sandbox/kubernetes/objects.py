@@ -82,6 +82,8 @@ class Objects:
             meta["generation"] = 1
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.name
         self._admit(kind, obj, None)
+        if kind.status and not kind.custom:
+            obj.setdefault("status", {})
         if self.store.get(kind, meta.get("namespace", ""), meta["name"]):
             raise errors.already_exists(kind, meta["name"])
         sign(obj, writer.manager, writer.subresource, kind.api_version, self.now())
