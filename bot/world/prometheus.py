@@ -44,6 +44,6 @@ class Prometheus:
                 Sample(labels=one["metric"], value=float(one["value"][1]), at=float(one["value"][0]))
                 for one in data["result"]
             ]
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise Unreachable(f"Prometheus: {answer.status_code}: an answer of another shape") from error
         return tuple(sample for sample in samples if not math.isnan(sample.value))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import pytest
-from world_outside import ACT, EAST, WEST, Outside, outside
+from world_outside import ACT, EAST, WEST, Outside, becomes, outside
 
 from bot.act import acting
 from bot.errors import Conflict, Rejected, Unreachable
@@ -21,16 +20,6 @@ API = "api.fintech.example"
 def world(tmp_path: Path) -> Iterator[Outside]:
     with outside(tmp_path) as found:
         yield found
-
-
-def becomes(true: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether it becomes true; the stand-in's own time does not stand still."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_global_database_names_its_members(world: Outside) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +102,16 @@ class Outside:
         """The calls of this operation that arrived."""
         wanted = operation.replace("_", "").lower()
         return [c for c in self.aws.log() if c["operation"].replace("_", "").lower() == wanted]
+
+
+def becomes(true: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether it becomes true; the stand-in's own time does not stand still."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def open_ports(register: Recorded, clock: Path, state: Path, **given: Any) -> Ports:

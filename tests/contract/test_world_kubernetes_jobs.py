@@ -1,0 +1,98 @@
+"""Probes as Jobs, and Argo CD's brake, on the Kubernetes stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from world_clusters import PROBE, PROJECT, SPACE, Clustered, clusters_outside
+from world_outside import ACT, EAST, becomes
+
+from bot.act import acting
+from bot.errors import Rejected
+from bot.ports import JobSpec
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Clustered]:
+    with clusters_outside(tmp_path) as found:
+        yield found
+
+
+def test_no_secret_is_ever_read(world: Clustered) -> None:
+    """The bot's requests never touch Secrets, whatever it does."""
+    world.port.workloads(EAST, [SPACE])
+    with acting(ACT):
+        world.port.run_job(EAST, PROBE)
+    assert becomes(lambda: world.port.job(EAST, SPACE, PROBE.name).state == "succeeded")
+
+    assert not [e.path for e in world.clusters[EAST].audit() if "secrets" in e.path]
+
+
+def test_a_probe_runs_once_with_the_services_secret(world: Clustered) -> None:
+    """The Job gets the URL from the Secret, its words come back, a second start changes nothing."""
+    with acting(ACT):
+        assert world.port.job(EAST, SPACE, PROBE.name).state == "absent"
+        world.port.run_job(EAST, PROBE)
+        world.port.run_job(EAST, PROBE)
+        assert becomes(lambda: world.port.job(EAST, SPACE, PROBE.name).state == "succeeded")
+        assert world.port.job(EAST, SPACE, PROBE.name).message == "1\nf"
+        world.port.remove_job(EAST, SPACE, PROBE.name)
+        world.port.remove_job(EAST, SPACE, PROBE.name)
+
+    assert becomes(lambda: world.port.job(EAST, SPACE, PROBE.name).state == "absent")
+    (run,) = world.runs
+    assert run.command == ("psql",)
+    assert run.args == (
+        *("postgresql://app:hunter2@db/payments", "-v", "ON_ERROR_STOP=1", "-At"),
+        *("-c", "select 1", "-c", "select pg_is_in_recovery()"),
+    )
+    assert "hunter2" not in str(world.register.intents)
+    assert world.register.intents[0]["params"]["containers"][0]["args"][0] == "$(DATABASE_URL)"
+
+
+def test_a_failed_probe_gives_its_last_words(world: Clustered) -> None:
+    """psql's error reaches the reader."""
+    spec = JobSpec(**{**PROBE.__dict__, "name": "probe-2", "sql": ("boom",)})
+    with acting(ACT):
+        world.port.run_job(EAST, spec)
+
+    assert becomes(lambda: world.port.job(EAST, SPACE, "probe-2").state == "failed")
+    assert "read-only transaction" in world.port.job(EAST, SPACE, "probe-2").message
+
+
+def test_a_probe_without_its_secret_says_so(world: Clustered) -> None:
+    """A Job whose pod cannot start runs, and tells what keeps it."""
+    spec = JobSpec(**{**PROBE.__dict__, "name": "probe-3", "secret": "absent"})
+    with acting(ACT):
+        world.port.run_job(EAST, spec)
+
+    assert becomes(lambda: "absent" in world.port.job(EAST, SPACE, "probe-3").message)
+    assert world.port.job(EAST, SPACE, "probe-3").state == "running"
+
+
+def test_sync_windows_without_argo(world: Clustered) -> None:
+    """Without Argo CD there are no windows; setting none is fine, setting one is refused."""
+    assert world.port.sync_windows(EAST) == ()
+    with acting(ACT):
+        world.port.set_sync_windows(EAST, [])
+        with pytest.raises(Rejected, match="no Argo CD"):
+            world.port.set_sync_windows(EAST, [{"kind": "deny"}])
+
+
+def test_sync_windows_come_and_go(world: Clustered) -> None:
+    """Deny windows are set and removed; windows of another kind stay."""
+    argocd = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}
+    world.clusters[EAST].seed([argocd, PROJECT])
+    deny = {"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}
+    with acting(ACT):
+        world.port.set_sync_windows(EAST, [deny])
+        world.port.set_sync_windows(EAST, [deny])
+        assert world.port.sync_windows(EAST) == (deny,)
+        world.port.set_sync_windows(EAST, [])
+
+    assert world.port.sync_windows(EAST) == ()
+    project = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
+    assert world.session.get(project)["spec"] == PROJECT["spec"]
+    assert world.changes() == ["PATCH", "PATCH"]
