@@ -16,6 +16,7 @@ from werkzeug.routing import Map
 
 from bot.sandbox.aws import wire
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.refusals import UnmodeledRefusal
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ def _replaced(view: Callable[..., Any], handlers: list[Any]) -> Callable[..., An
 def _failed(error: Exception) -> Any:
     """Answer in AWS's words; moto's own HTML page makes botocore fail in ways that AWS never causes."""
     call = wire.read(dict(request.environ))
+    if isinstance(error, UnmodeledRefusal):
+        return wire_response(wire.refusal(call, error.status, error.code, str(error)))
     if isinstance(error, HTTPException):
         return wire_response(wire.refusal(call, error.code or 500, error.name.replace(" ", ""), str(error)))
     if isinstance(error, NotImplementedError):

@@ -10,6 +10,7 @@ from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.s3.responses import S3Response
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.refusals import UnmodeledRefusal
 
 _MODE, _UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 
@@ -64,7 +65,7 @@ class LockingS3(S3Response):  # type: ignore[misc]  # moto has no types
         key = self._locked_key()
         if not key.lock_mode:
             message = "The specified object does not have a ObjectLock configuration"
-            raise S3ClientError("NoSuchObjectLockConfiguration", message)
+            raise UnmodeledRefusal(404, "NoSuchObjectLockConfiguration", message)
         until = f"<RetainUntilDate>{key.lock_until}</RetainUntilDate>"
         body = f"<Retention><Mode>{key.lock_mode}</Mode>{until}</Retention>"
         return 200, {"content-type": "application/xml"}, body

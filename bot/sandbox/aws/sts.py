@@ -10,7 +10,7 @@ from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
-from bot.sandbox.aws.refusals import Refusal
+from bot.sandbox.aws.refusals import Refusal, UnmodeledRefusal
 
 _IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
@@ -25,7 +25,7 @@ class NamedSts(TokenResponse):  # type: ignore[misc]  # moto has no types
         if not any(role.arn == arn for role in iam_backends[ACCOUNT]["aws"].roles.values()):
             user = f"arn:aws:iam::{ACCOUNT}:user/signalbox"
             message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-            raise Refusal("AccessDenied", message)
+            raise UnmodeledRefusal(403, "AccessDenied", message)
         if identity is not None and not _IDENTITY.fullmatch(identity):
             message = (
                 f"1 validation error detected: Value '{identity}' at 'sourceIdentity' failed to satisfy "
