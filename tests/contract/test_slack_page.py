@@ -46,6 +46,8 @@ def test_threads():
             channel=OPS, ts=ts, limit=2, cursor=paged["response_metadata"]["next_cursor"]
         )
         assert [m["text"] for m in rest["messages"]] == ["two", "three"]
+        await client.chat_delete(channel=OPS, ts=here.slack.messages("ops", ts)[1]["ts"])
+        assert here.slack.messages("ops")[0]["reply_count"] == 2
 
     play(scene)
 

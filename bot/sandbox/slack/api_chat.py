@@ -110,7 +110,7 @@ class ChatApi:
         if room is None:
             raise Refusal("channel_not_found")
         message = self._own(room, call.required("ts"), "cant_delete_message")
-        del room.messages[message.ts]
+        room.remove(message)
         self._workspace.changed("messages", room.id)
         return {"channel": room.id, "ts": message.ts}
 

@@ -10,7 +10,7 @@ from bot.sandbox.personas import APP, BOT, BOT_USER, TEAM
 SLACKBOT = "USLACKBOT"
 
 
-@dataclass
+@dataclass(eq=False)
 class Message:
     """One message of a channel. `ephemeral_to` is the only user who sees it; None means everybody."""
 

@@ -104,7 +104,7 @@ class ResponseUrls:
         original = address.room.messages.get(address.message_ts) if address.message_ts else None
         if call.flag("delete_original"):
             if original is not None:
-                del address.room.messages[original.ts]
+                address.room.remove(original)
                 self._workspace.changed("messages", address.room.id)
             return
         if address.message_ts and "replace_original" not in call.args:

@@ -128,7 +128,7 @@ class Links:
 
     def drop(self, *, polite: bool = False, reason: str = "refresh_requested") -> int:
         """End every connection: announced (and closed ten seconds later), or reset. Returns how many."""
-        links = list(self._links)
+        links = [link for link in self._links if not (polite and link.draining)]
         for link in links:
             if polite:
                 link.draining = True
@@ -189,14 +189,14 @@ class Links:
 
     def _watch(self) -> None:
         if self._watcher is None or self._watcher.done():
-            self._troubles.refused_sockets()  # what was switched on before anybody connected drops nobody
+            self._troubles.end_of_sockets()  # what was switched on before anybody connected drops nobody
             self._watcher = asyncio.create_task(self._drop_on_fault())
 
     async def _drop_on_fault(self) -> None:
         """Look for faults while anything is connected: the registry of faults has no way to call us."""
         while self._links:
-            if self._troubles.refused_sockets():
-                self.drop()
+            if end := self._troubles.end_of_sockets():
+                self.drop(polite=end == "polite")
             await asyncio.sleep(WATCH_SECONDS)
 
 

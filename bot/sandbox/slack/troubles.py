@@ -32,15 +32,18 @@ class Troubles:
         """Whether Slack is unreachable."""
         return self._faults.find("slack-down") is not None
 
-    def refused_sockets(self) -> bool:
-        """Whether sockets that are open now must go: Slack is down, or a new `slack-drop-socket` appeared.
+    def end_of_sockets(self) -> str | None:
+        """How sockets that are open now must end, if they must: `reset` or `polite`.
 
+        Reset when Slack is down or a new `slack-drop-socket` appeared, announced when that one says `polite`.
         Spends no `count`: it is asked by a clock, not by a request.
         """
         on = self._faults.all()
-        fresh = {f.id for f in on if f.kind == "slack-drop-socket"} - self._seen_drops
-        self._seen_drops |= fresh
-        return bool(fresh) or any(f.kind == "slack-down" for f in on)
+        fresh = [f for f in on if f.kind == "slack-drop-socket" and f.id not in self._seen_drops]
+        self._seen_drops |= {f.id for f in fresh}
+        if any(f.kind == "slack-down" for f in on) or any(not f.params.get("polite") for f in fresh):
+            return "reset"
+        return "polite" if fresh else None
 
     async def delay(self) -> None:
         """Wait as long as the `latency` fault says, in real seconds."""

@@ -29,6 +29,7 @@ class Room:
     direct: bool = False
     archived: bool = False
     messages: dict[str, Message] = field(default_factory=dict)
+    threads: dict[str, list[Message]] = field(default_factory=dict)
     last_micros: int = 0
 
     def public(self, ts: str) -> Message | None:
@@ -38,11 +39,19 @@ class Room:
 
     def replies(self, parent_ts: str) -> list[Message]:
         """The thread below `parent_ts`, oldest first, without ephemerals."""
-        return [
-            m
-            for m in self.messages.values()
-            if m.thread_ts == parent_ts and m.is_reply and not m.ephemeral_to
-        ]
+        return self.threads.get(parent_ts, [])
+
+    def put(self, message: Message) -> None:
+        """Store a message under its `ts`."""
+        self.messages[message.ts] = message
+        if message.thread_ts and message.is_reply and not message.ephemeral_to:
+            self.threads.setdefault(message.thread_ts, []).append(message)
+
+    def remove(self, message: Message) -> None:
+        """Forget a message; its replies stay."""
+        del self.messages[message.ts]
+        if message.thread_ts and message in self.replies(message.thread_ts):
+            self.threads[message.thread_ts].remove(message)
 
 
 class Workspace:
@@ -95,6 +104,6 @@ class Workspace:
 
     def add(self, message: Message) -> Message:
         """Store a message under its own `ts` and tell the page."""
-        self.rooms[message.channel].messages[message.ts] = message
+        self.rooms[message.channel].put(message)
         self.changed("messages", message.channel)
         return message
