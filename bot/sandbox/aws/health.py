@@ -86,8 +86,9 @@ class HealthChecks:
         self._concluded.pop(check_id, None)
 
     def conclude(self, check_id: str, *, healthy: bool) -> None:
-        self.get(check_id)
-        self._concluded[check_id] = healthy
+        """Store a conclusion; one about a check that was deleted meanwhile is dropped."""
+        if check_id in self._checks:
+            self._concluded[check_id] = healthy
 
     def healthy(self, check_id: str) -> bool:
         """What DNS takes it for; a check that was deleted counts as healthy."""

@@ -18,6 +18,7 @@ from bot.sandbox.aws.cloud import ACCOUNT, Clock, Cloud, ClusterPort, Databases,
 from bot.sandbox.aws.ec2 import NetworkEc2, denied
 from bot.sandbox.aws.eks import TimedEks
 from bot.sandbox.aws.health import HealthChecks
+from bot.sandbox.aws.kms import StrictKms
 from bot.sandbox.aws.metrics import LagSamples, LiveCloudWatch
 from bot.sandbox.aws.middleware import Gate
 from bot.sandbox.aws.nodegroups import NodeGroups
@@ -30,7 +31,7 @@ from bot.sandbox.aws.zones import Zones
 from bot.sandbox.faults import Faults
 
 _log = logging.getLogger(__name__)
-_HANDLERS = (GlobalRds, LiveRoute53, TimedEks, LockingS3, NetworkEc2, LiveCloudWatch, NamedSts)
+_HANDLERS = (GlobalRds, LiveRoute53, TimedEks, LockingS3, NetworkEc2, LiveCloudWatch, NamedSts, StrictKms)
 _TICK = 0.1
 """Real seconds between two looks at what is due."""
 
