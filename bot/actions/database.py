@@ -1,0 +1,93 @@
+"""Promote an Aurora global database's cluster in another Region."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.action import Action, Args, Seen
+from bot.errors import OutsideError
+from bot.ports import GlobalDatabase, Ports
+from bot.verdict import Verdict, failed, passed, unknown, waiting
+
+
+def _view(database: GlobalDatabase, args: Args) -> dict[str, Any]:
+    target = database.member(args["to"])
+    return {
+        "writer": database.writer.region if database.writer else "",
+        "target_is_member": target is not None,
+        "target_is_writer": bool(target and target.writer and database.writer),
+        "moving": database.moving,
+        "moving_to": database.moving_to,
+    }
+
+
+def _observe_failover(ports: Ports, args: Args) -> Seen:
+    seen = _view(ports.databases.global_database(args["to"], args["global_cluster"]), args)
+    return {**seen, "target_status": ports.databases.cluster(args["to"], args["target_cluster"]).status}
+
+
+def _observe_switchover(ports: Ports, args: Args) -> Seen:
+    seen = _observe_failover(ports, args)
+    try:
+        old = _view(ports.databases.global_database(args["from"], args["global_cluster"]), args)
+    except OutsideError:
+        # The target's word is enough to see it done; the writer's Region only knows of a move earlier.
+        return seen
+    if old["moving"] and not seen["moving"]:
+        seen |= {"moving": old["moving"], "moving_to": old["moving_to"]}
+    return seen
+
+
+def _judge(args: Args, seen: Seen) -> Verdict:
+    name, target = args["database"], args["to"]
+    if not seen["target_is_member"]:
+        return unknown(f"{name} has no cluster in {target} any more")
+    if seen["moving"]:
+        if seen["moving_to"] in ("", args["target_arn"]):
+            return waiting(f"{name} is {seen['moving']}")
+        return unknown(f"someone else is moving {name} to {seen['moving_to']}")
+    if seen["target_is_writer"] and seen["target_status"] == "available":
+        return passed(f"{name} is written in {target}", writer=target)
+    if seen["target_status"] != "available":
+        return waiting(f"{args['target_cluster']} is {seen['target_status'] or 'in no known state'}")
+    if seen["writer"] not in (args["from"], ""):
+        return unknown(f"{name} is written in {seen['writer']}, neither {args['from']} nor {target}")
+    return failed(f"{name} is written in {seen['writer'] or 'no Region'}")
+
+
+def _failover(ports: Ports, args: Args) -> None:
+    ports.databases.failover(args["to"], args["global_cluster"], args["target_arn"])
+
+
+def _switchover(ports: Ports, args: Args) -> None:
+    ports.databases.switchover(args["from"], args["global_cluster"], args["target_arn"])
+
+
+def _describe_failover(args: Args) -> str:
+    return f"Promote {args['database']} in {args['to']}; writes that have not arrived there are lost"
+
+
+def _describe_switchover(args: Args) -> str:
+    return f"Move the writer of {args['database']} from {args['from']} to {args['to']} without losing a write"
+
+
+FAILOVER = Action(
+    kind="database.failover@1",
+    observe=_observe_failover,
+    judge=_judge,
+    describe=_describe_failover,
+    apply=_failover,
+    timeout=600,
+    tries=2,
+    grace=60,
+)
+SWITCHOVER = Action(
+    kind="database.switchover@1",
+    observe=_observe_switchover,
+    judge=_judge,
+    describe=_describe_switchover,
+    apply=_switchover,
+    timeout=300,
+    tries=2,
+    grace=60,
+)

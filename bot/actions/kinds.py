@@ -1,0 +1,36 @@
+"""Every verb that plans may name."""
+
+from __future__ import annotations
+
+from bot.action import Action
+from bot.actions import capacity, check, database, dns, fence, guard, probe, sync, workload
+
+KINDS: dict[str, Action] = {
+    action.kind: action
+    for action in (
+        database.FAILOVER,
+        database.SWITCHOVER,
+        fence.WORKLOADS,
+        fence.NETWORK,
+        fence.OPEN,
+        fence.CONFIRM,
+        guard.GUARD,
+        capacity.NODES,
+        capacity.REPLICAS,
+        capacity.RESTORE,
+        workload.RESTART,
+        workload.ACTIVATE,
+        sync.HOLD,
+        sync.RELEASE,
+        dns.STOP,
+        dns.UNSTOP,
+        dns.WEIGHTS,
+        dns.ANSWERS,
+        dns.DRAINED,
+        probe.WRITE,
+        probe.HEARTBEAT,
+        check.SMOKE,
+        check.PAYMENTS,
+        check.LOST,
+    )
+}

@@ -1,0 +1,95 @@
+"""Hold Argo CD: a deny window of our own, so that selfHeal does not undo what a run does.
+
+`spec.syncWindows` of an AppProject is the supported brake (Argo CD's `sync_windows.md`); its items have no
+name, so ours is known by its description. Other people's windows stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.action import Action, Args, Seen
+from bot.ports import Ports
+from bot.verdict import Verdict, failed, passed
+
+_OURS = "signalbox: a run is under way"
+_WINDOW: dict[str, Any] = {
+    "kind": "deny",
+    "schedule": "* * * * *",
+    "duration": "24h",
+    "applications": ["*"],
+    "manualSync": True,
+    "description": _OURS,
+}
+
+
+def ours(window: Mapping[str, Any]) -> bool:
+    """Whether a run of Signalbox put this window there."""
+    return window.get("description") == _OURS
+
+
+def _observe(ports: Ports, args: Args) -> Seen:
+    windows = ports.clusters.sync_windows(args["region"])
+    if windows is None:
+        return {"argo": False, "held": False, "others": 0}
+    return {
+        "argo": True,
+        "held": any(ours(w) for w in windows),
+        "others": sum(not ours(w) for w in windows),
+    }
+
+
+def _judge_hold(args: Args, seen: Seen) -> Verdict:
+    if not seen["argo"]:
+        return passed(f"there is no Argo CD in {args['region']}")
+    if seen["held"]:
+        return passed(f"Argo CD leaves {args['region']} alone")
+    return failed(f"Argo CD may still sync in {args['region']}")
+
+
+def _judge_release(args: Args, seen: Seen) -> Verdict:
+    if seen["held"]:
+        return failed(f"Argo CD is still held in {args['region']}")
+    return passed(f"Argo CD may sync in {args['region']} again")
+
+
+def _hold(ports: Ports, args: Args) -> None:
+    windows = ports.clusters.sync_windows(args["region"]) or ()
+    if not any(ours(w) for w in windows):
+        ports.clusters.set_sync_windows(args["region"], [*windows, _WINDOW])
+
+
+def _release(ports: Ports, args: Args) -> None:
+    windows = ports.clusters.sync_windows(args["region"]) or ()
+    kept = [w for w in windows if not ours(w)]
+    if len(kept) < len(windows):
+        ports.clusters.set_sync_windows(args["region"], kept)
+
+
+def _describe_hold(args: Args) -> str:
+    return f"Keep Argo CD from undoing changes in {args['region']}"
+
+
+def _describe_release(args: Args) -> str:
+    return f"Let Argo CD sync in {args['region']} again"
+
+
+HOLD = Action(
+    kind="sync.hold@1",
+    observe=_observe,
+    judge=_judge_hold,
+    describe=_describe_hold,
+    apply=_hold,
+    timeout=60,
+    tries=2,
+)
+RELEASE = Action(
+    kind="sync.release@1",
+    observe=_observe,
+    judge=_judge_release,
+    describe=_describe_release,
+    apply=_release,
+    timeout=60,
+    tries=2,
+)

@@ -1,0 +1,96 @@
+"""A planned move while both Regions answer: no write is lost, writes pause while the writers move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.clock import span
+from bot.estate import Estate
+from bot.facts.survey import Survey
+from bot.plan import Plan, Step
+from runbooks.request import Request
+from runbooks.steps import SECONDS, Steps, ids
+
+PROMOTION = "database.switchover@1"
+_PAUSE = (
+    "fence.workloads@1",
+    "fence.guard@1",
+    "database.switchover@1",
+    "workload.restart@1",
+    "traffic.weights@1",
+    "traffic.answers@1",
+)
+
+
+def switchover(
+    estate: Estate,
+    survey: Survey,
+    request: Request,
+    *,
+    peaks: Mapping[str, int],
+    durations: Mapping[str, float],
+) -> Plan:
+    """The plan of a planned move; the preflight says whether it may run. Arguments as of `failover`."""
+    make = Steps.of(estate, survey, request, peaks, durations)
+    bounds = {"write_pause_seconds": pause_seconds(estate)} if make.moving else {}
+    return Plan(
+        runbook="switchover@1",
+        title=f"Switch over from {make.old} to {make.to}",
+        estate_digest=estate.digest,
+        request={"to": make.to, "from": make.old, "planned": True, "reason": request.reason},
+        steps=tuple(_steps(make)),
+        bounds=bounds,
+        notes=tuple(_notes(make, bounds)),
+        facts=make.facts(),
+    )
+
+
+def pause_seconds(estate: Estate) -> int:
+    """The longest pause of writes that is asked for: twice what the steps in it take, old answers included.
+
+    From constants and the estate alone: what past runs took must not change what was approved.
+    """
+    ttl = max(record.ttl_seconds for record in estate.dns.records)
+    usual = sum(SECONDS[kind] for kind in _PAUSE) + ttl
+    minutes = -(-2 * usual // 60)
+    return min(60 * minutes, estate.objectives.rto_seconds)
+
+
+def _steps(make: Steps) -> list[Step]:
+    holds = [make.hold_sync(make.to), make.hold_sync(make.old)]
+    nodes = make.nodes([holds[0].id], on_fail="hold")
+    replicas = make.replicas([holds[0].id])
+    ready = [*ids(nodes), replicas.id, holds[1].id]
+    stopped = make.fence_workloads(ready, on_fail="hold", skippable=False)
+    steps = [*holds, *nodes, replicas, stopped]
+    if make.moving:
+        steps.append(make.guard("switchover", [stopped.id]))
+    promotions = make.promote(PROMOTION, ["guard"])
+    services = make.services([replicas.id, stopped.id])
+    writes = make.writes([stopped.id])
+    activate = make.activate([*ids(promotions), stopped.id])
+    steps += [*promotions, *services, *writes, *activate]
+    if make.moving:
+        # Aurora has made the old side read-only by now; seen from inside, it is proof and not a condition.
+        steps.append(make.fence_confirm(ids(promotions), on_fail="go_on"))
+    weights = make.weights([*ids(services), *ids(writes)])
+    answers = make.answers(ids(weights), every=True)
+    drained = make.drained([answers.id], on_fail="hold")
+    checks = make.checks(ids(services), [answers.id])
+    restore = make.restore([checks[1].id, drained.id, *ids(activate)])
+    releases = [make.release_sync(region, [restore.id]) for region in (make.to, make.old)]
+    return [*steps, *weights, answers, drained, *checks, restore, *releases]
+
+
+def _notes(make: Steps, bounds: dict[str, int]) -> list[str]:
+    notes = []
+    if bounds:
+        notes.append(f"Writes pause for at most {span(bounds['write_pause_seconds'])}; reads go on.")
+        notes.append("From the first switchover on there is no way back but a failback.")
+    if there := make.there:
+        notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")
+    if gradual := [n for n, s in make.estate.services.items() if s.cross_region_writes]:
+        notes.append(f"Weights move in one step, also for {', '.join(sorted(gradual))}.")
+    notes.append(f"Services that only read keep running in {make.old}.")
+    notes.append("Before Argo CD is released, Git must name the new serving Region.")
+    return notes
