@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 Obj = dict[str, Any]
+# Conditions of the newer `metav1.Condition`, whose reason and message are never left out.
+_COMPLETE = ("DisruptionAllowed",)
 
 
 def copied(value: Any) -> Any:
@@ -116,11 +118,11 @@ def set_condition(
     """
     conditions: list[Obj] = status.setdefault("conditions", [])
     old = next((c for c in conditions if c["type"] == type_), None)
-    if old and (old["status"], old.get("reason"), old.get("message")) == (value, reason, message):
+    if old and (old["status"], old.get("reason", ""), old.get("message", "")) == (value, reason, message):
         return
     fresh: Obj = {"type": type_, "status": value, "reason": reason, "message": message}
-    if not message:
-        del fresh["message"]
+    if type_ not in _COMPLETE:
+        fresh = {key: value for key, value in fresh.items() if value}
     if updates:
         fresh["lastUpdateTime"] = stamp(now)
     same = old is not None and old["status"] == value

@@ -17,7 +17,7 @@ from bot.sandbox.kubernetes.meta import Obj
 from bot.sandbox.kubernetes.objects import Objects
 from bot.sandbox.kubernetes.verbs import Call, Verbs
 
-HANG = 10.0
+HANG = 2.0
 _POLL = 0.1
 
 
@@ -36,7 +36,7 @@ class AuditEntry:
 
 @dataclass
 class Server:
-    """Requests in, answers out. HANG bounds how long an unreachable Region keeps silent."""
+    """Requests in, answers out. `hang` real seconds an unreachable Region keeps silent: a client's connecting."""
 
     region: str
     faults: Faults
@@ -46,6 +46,7 @@ class Server:
     nobody: frozenset[str]
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=5000))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    hang: float | None = None
 
     def app(self) -> web.Application:
         """The application; one handler, because the API is regular."""
@@ -139,7 +140,7 @@ class Server:
         loop = asyncio.get_running_loop()
         if slow := self.faults.find("latency", target="kubernetes"):
             await asyncio.sleep(float(slow.params["seconds"]))
-        ends = loop.time() + HANG
+        ends = loop.time() + (HANG if self.hang is None else self.hang)
         while self.faults.unreachable(self.region):
             if loop.time() >= ends or self.stopping.is_set():
                 if request.transport is not None:

@@ -20,7 +20,7 @@ from bot.sandbox.kubernetes.errors import (
     not_allowed,
 )
 from bot.sandbox.kubernetes.kinds import Kind
-from bot.sandbox.kubernetes.meta import Obj
+from bot.sandbox.kubernetes.meta import Obj, key_of
 from bot.sandbox.kubernetes.objects import Objects, Removal, Writer
 from bot.sandbox.kubernetes.routes import Target
 from bot.sandbox.kubernetes.selectors import Match, by_fields, by_labels
@@ -163,16 +163,17 @@ class Verbs:
     def _list(self, call: Call) -> Obj:
         kind, store = call.target.kind, self.objects.store
         match, found = _match(call), store.list(kind, call.target.namespace)
-        start, limit = 0, int(call.query.get("limit") or 0)
-        if token := call.query.get("continue"):
-            version, start = _position(token)
-            if store.since(version) is None:
-                raise expired(_TOO_OLD, _token(store.version, start))
         chosen = [obj for obj in found if match(obj)]
-        page = chosen[start : start + limit] if limit else chosen[start:]
+        if token := call.query.get("continue"):
+            version, last = _position(token)
+            if store.since(version) is None:
+                raise expired(_TOO_OLD, _token(store.version, last))
+            chosen = [obj for obj in chosen if key_of(obj) > last]
+        limit = int(call.query.get("limit") or 0)
+        page = chosen[:limit] if limit else chosen
         meta: Obj = {"resourceVersion": str(store.version)}
-        if (left := len(chosen) - start - len(page)) > 0:
-            meta["continue"] = _token(store.version, start + limit)
+        if (left := len(chosen) - len(page)) > 0:
+            meta["continue"] = _token(store.version, key_of(page[-1]))
             if not call.query.get("labelSelector") and not call.query.get("fieldSelector"):
                 meta["remainingItemCount"] = left
         name, api_version = f"{kind.name}List", call.target.api_version
@@ -295,13 +296,14 @@ def _shaped(call: Call, obj: Obj, *, named: bool) -> Obj:
     return obj
 
 
-def _token(version: int, start: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([version, start])).decode()
+def _token(version: int, last: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([version, *last])).decode()
 
 
-def _position(token: str) -> tuple[int, int]:
+def _position(token: str) -> tuple[int, tuple[str, str]]:
+    """Version of the first page, and the key of the last object told."""
     try:
-        version, start = orjson.loads(base64.urlsafe_b64decode(token))
+        version, namespace, name = orjson.loads(base64.urlsafe_b64decode(token))
     except ValueError as error:
         raise bad_request("continue key is not valid: illegal base64 data") from error
-    return int(version), int(start)
+    return int(version), (namespace, name)
