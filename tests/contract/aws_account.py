@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,13 @@ class RecordedCluster:
 class Account:
     """A started stand-in. `advance` moves simulated time and does what is due."""
 
-    def __init__(self, *, seeded: bool = True) -> None:
+    def __init__(self, *, seeded: bool = True, hang: float = 0.4) -> None:
         self.clock, self.faults, self.databases = HandClock(), Faults(), RecordedDatabases()
         self.clusters = {
             EAST: RecordedCluster("http://127.0.0.1:6443"),
             WEST: RecordedCluster("http://127.0.0.2:6443"),
         }
-        self.aws = AwsStandIn(self.clock, self.faults, self.databases, self.clusters, Timings(hang=0.4))
+        self.aws = AwsStandIn(self.clock, self.faults, self.databases, self.clusters, Timings(hang=hang))
         self.url = self.aws.start()
         self.ids: dict[str, Any] = self.aws.seed(yaml.safe_load(ESTATE.read_text())) if seeded else {}
         self._clients: list[Any] = []
@@ -85,6 +86,12 @@ class Account:
         self.aws.stop()
         for client in self._clients:
             client.close()
+
+    def await_connection(self) -> None:
+        """Wait until a client is connected."""
+        until = time.monotonic() + 10
+        while not self.aws.connected() and time.monotonic() < until:
+            time.sleep(0.01)
 
     def client(self, service: str, region: str = WEST, *, attempts: int = 1) -> Any:
         config = Config(retries={"total_max_attempts": attempts}, read_timeout=5, connect_timeout=2)

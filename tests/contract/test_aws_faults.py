@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -167,28 +166,3 @@ def test_every_call_is_in_the_log(account: Account) -> None:
     last = account.aws.log()[-1]
     assert (last["service"], last["region"], last["operation"]) == ("sts", WEST, "GetCallerIdentity")
     assert (last["access_key"], last["outcome"]) == ("AKIASIGNALBOX", "200")
-
-
-def test_stop_ends_what_hangs() -> None:
-    """Stopping does not wait for calls that hang."""
-    account = Account(seeded=False)
-    object.__setattr__(account.aws.cloud.timings, "hang", 10.0)
-    account.faults.add("region-dark", region=EAST)
-    outcome: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            account.client("rds", EAST).describe_global_clusters()
-        except ConnectionClosedError as error:
-            outcome.append(error)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    began = time.monotonic()
-    while not account.aws.cloud.faults.unreachable(EAST):
-        pass
-    account.close()
-    asking.join(5)
-
-    assert time.monotonic() - began < 4
-    assert outcome

@@ -169,3 +169,11 @@ def test_object_is_written_once_when_asked(s3: Any) -> None:
         "PreconditionFailed",
         412,
     )
+
+
+def test_versioning_of_a_locked_bucket_stays_on(s3: Any) -> None:
+    """Without versions a lock protects nothing."""
+    suspended = {"Bucket": TRAIL, "VersioningConfiguration": {"Status": "Suspended"}}
+
+    assert refused(s3.put_bucket_versioning, **suspended)[:2] == ("InvalidBucketState", 409)
+    assert s3.get_bucket_versioning(Bucket=TRAIL)["Status"] == "Enabled"

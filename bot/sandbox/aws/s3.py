@@ -36,6 +36,14 @@ class LockingS3(S3Response):  # type: ignore[misc]  # moto has no types
             self._check_future(until)
         return super().put_object()
 
+    def _bucket_response_put(self, request: Any, bucket_name: str, querystring: dict[str, Any]) -> Any:
+        """Keep versioning on where objects are locked: without it a lock protects nothing."""
+        suspends = "versioning" in querystring and b"Suspended" in self.body
+        if suspends and self.backend.get_bucket(bucket_name).object_lock_enabled:
+            message = "An Object Lock configuration is present on this bucket"
+            raise UnmodeledRefusal(409, "InvalidBucketState", message)
+        return super()._bucket_response_put(request, bucket_name, querystring)
+
     def put_object_retention(self) -> Any:
         """Extend only; shorten or weaken GOVERNANCE with the bypass header, COMPLIANCE never."""
         if not self.backend.get_bucket(self.bucket_name).object_lock_enabled:

@@ -130,6 +130,10 @@ class AwsStandIn:
             except Exception:
                 _log.exception("the AWS stand-in could not do what was due")
 
+    def connected(self) -> int:
+        """How many clients hold a connection now."""
+        return len(self._server.connections)
+
     def log(self) -> list[dict[str, Any]]:
         """Every call: `at` (simulated), `service`, `region`, `operation`, `access_key`, `outcome`."""
         return list(self._gate.log)
