@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from bot.reply import Caller, File, Proposal, Table
 from bot.slack import cards, replies
 from bot.slack.bridge import Bridge
 from bot.slack.desk import Desk
-from bot.slack.mrkdwn import escape
+from bot.slack.mrkdwn import escape, words
 from bot.slack.people import People, Unsure, Who
 from bot.slack.posts import Posts
 from bot.slack.voice import Place, Voice
@@ -81,12 +80,12 @@ class Answers:
         except (Unsure, Stranger) as error:
             await self.refused(place, what, error.what, f"⛔ {escape(str(error))}")
         except SignalboxError as error:
-            await self._voice.tell(place, replies.words(f"⛔ {escape(str(error))}"))
+            await self._voice.tell(place, replies.words(f"⛔ {words(str(error))}"))
         except Exception:
             number = uuid.uuid4().hex[:8]
             log.exception("slack.defect", error_id=number, what=what, person=place.person)
-            words = f"😔 Sorry, Signalbox failed in a way nobody foresaw. Error `{number}` is in its log."
-            await self._voice.tell(place, replies.words(f"{words} Check `/runs` before you try again."))
+            sorry = f"😔 Sorry, Signalbox failed in a way nobody foresaw. Error `{number}` is in its log."
+            await self._voice.tell(place, replies.words(f"{sorry} Check `/runs` before you try again."))
         return None
 
     async def admit(self, who: Who, *, fresh: bool) -> str:
@@ -135,7 +134,7 @@ class Answers:
         if answer is None:
             await self.refused(place, what, "unknown button", await self.invalid(place))
         elif answer.text:
-            await self._voice.tell(place, replies.words(escape_keeping_mentions(answer.text)))
+            await self._voice.tell(place, replies.words(words(answer.text)))
 
     async def _known(self, decision: str) -> bool:
         change = await self._bridge.call(self._posts.change_of, decision)
@@ -173,8 +172,3 @@ class Stranger(NotAllowed):
 def typed(body: Mapping[str, Any]) -> str:
     """The command as it was typed."""
     return f"{body.get('command', '')} {body.get('text') or ''}".strip()
-
-
-def escape_keeping_mentions(text: str) -> str:
-    """The desk's words, in which `<@U…>` may stand for a person and nothing else may be markup."""
-    return re.sub(r"&lt;@([UW][A-Z0-9]+)&gt;", r"<@\1>", escape(text))

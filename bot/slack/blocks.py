@@ -73,7 +73,11 @@ def button(option: Option, value: str) -> Block:
 def actions(options: Iterable[Option], value: str) -> list[Block]:
     """A row of buttons that all carry `value`; no block at all without options."""
     unique = list({o.action: o for o in options}.values())[:25]
-    return [{"type": "actions", "elements": [button(o, value) for o in unique]}] if unique else []
+    if not unique:
+        return []
+    # A new decision gets a new block: a click on what a slow client still shows never counts for another one.
+    block_id = f"{unique[0].action}:{value}"[:255]
+    return [{"type": "actions", "block_id": block_id, "elements": [button(o, value) for o in unique]}]
 
 
 def sections(lines: Iterable[str], *, limit: int = SECTION) -> list[Block]:

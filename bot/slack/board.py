@@ -6,7 +6,7 @@ from bot.changes.views import ChangeView, Option, RunView, StepView
 from bot.clock import span
 from bot.slack import blocks as b
 from bot.slack.cards import SHOW_PLAN
-from bot.slack.mrkdwn import MESSAGE, clip, escape, moment
+from bot.slack.mrkdwn import MESSAGE, clip, escape, moment, words
 
 ROLL_BACK = Option(
     "rollback",
@@ -102,7 +102,7 @@ def _line(step: StepView, now: float) -> str:
     if step.state == "active" and step.attempts > 1:
         line += f" · try {step.attempts}"
     if step.why and step.state != "done":
-        line += f"\n      {clip(escape(step.why), 600)}"
+        line += f"\n      {clip(words(step.why), 600)}"
     return line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, DecisionView, Option, StepView
 from bot.clock import span
 from bot.slack import blocks as b
-from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment
+from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment, words
 
 SHOW_PLAN = Option("show_plan", "Show plan")
 
@@ -36,13 +36,13 @@ def card(view: ChangeView) -> b.Body:
     is_open = decision is not None and decision.state == "open" and view.state == "proposed"
     blocks: list[b.Block] = [b.header(f"{mark} {view.title}")]
     if is_open and decision is not None:
-        blocks.append(b.section(_question(decision)))
+        blocks.append(b.section(_question(view, decision)))
     else:
         blocks.append(b.section(_outcome(view)))
     blocks += _worst_first(view)
     blocks.append(b.fields(_facts(view)))
     if view.order:
-        blocks.append(b.section(f"*What happens, in order*\n{escape(view.order)}"))
+        blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
     if view.bounds:
         blocks.append(b.section(f"*It stops and asks rather than exceed*\n{bullets(view.bounds)}"))
     if is_open and decision is not None:
@@ -62,7 +62,10 @@ def call_to_decide(view: ChangeView, decision: DecisionView) -> b.Body:
     people = [p for p in decision.deciders if p != view.requester] or list(decision.deciders)
     need = f"{decision.quorum} of you" if decision.quorum > 1 else "one of you"
     until = f" It expires at {moment(decision.expires_at)}." if decision.expires_at else ""
-    text = f"{mentions(people)}: {need} must decide. Press *Approve* or *Deny* on the card above.{until}"
+    anew = f"{words(view.note)}\n" if view.note else ""
+    text = (
+        f"{anew}{mentions(people)}: {need} must decide. Press *Approve* or *Deny* on the card above.{until}"
+    )
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
 
 
@@ -80,7 +83,7 @@ def dry_run(view: ChangeView) -> b.Body:
     blocks += _worst_first(view)
     blocks.append(b.fields(_facts(view)))
     if view.order:
-        blocks.append(b.section(f"*What would happen, in order*\n{escape(view.order)}"))
+        blocks.append(b.section(f"*What would happen, in order*\n{words(view.order)}"))
     if view.bounds:
         blocks.append(b.section(f"*It would stop and ask rather than exceed*\n{bullets(view.bounds)}"))
     blocks += b.actions([SHOW_PLAN], f"change:{view.id}")
@@ -90,10 +93,11 @@ def dry_run(view: ChangeView) -> b.Body:
     }
 
 
-def _question(decision: DecisionView) -> str:
+def _question(view: ChangeView, decision: DecisionView) -> str:
     need = f"*{decision.quorum} approvals are needed*" if decision.quorum > 1 else "*One approval is needed*"
     roles = " or ".join(escape(r) for r in decision.roles)
-    lines = [f"{need}, from: {mentions(decision.deciders)}" + (f" ({roles})" if roles else "") + "."]
+    lines = [f"⚠️ *{words(view.note)}*"] if view.note else []
+    lines += [f"{need}, from: {mentions(decision.deciders)}" + (f" ({roles})" if roles else "") + "."]
     if decision.votes:
         given = ", ".join(f"{mention(v.person)} {_chosen(v.choice)} {moment(v.at)}" for v in decision.votes)
         yes = sum(v.choice == "approve" for v in decision.votes)
@@ -114,7 +118,7 @@ def _outcome(view: ChangeView) -> str:
         at = f" {moment(decision.decided_at)}" if decision.decided_at else ""
         lines.append(f"{_chosen(decision.outcome)} by {mention(decision.by)}{at}")
     if view.note:
-        lines.append(escape(view.note))
+        lines.append(words(view.note))
     return "\n".join(lines)
 
 

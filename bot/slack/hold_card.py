@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.changes.views import ChangeView, DecisionView, StepView
 from bot.slack import blocks as b
-from bot.slack.mrkdwn import MESSAGE, clip, escape, mention, mentions, moment
+from bot.slack.mrkdwn import MESSAGE, clip, escape, mention, mentions, moment, words
 
 _MEANING = {
     "retry": "try the same step again",
@@ -27,10 +27,10 @@ def hold(view: ChangeView, decision: DecisionView) -> b.Body:
 def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.Body:
     blocks = [
         b.header("✋ Held: a person must decide"),
-        b.section(f"*{clip(escape(decision.question), 2900)}*"),
+        b.section(f"*{clip(words(decision.question), 2900)}*"),
     ]
     if step is not None and step.why and step.why not in decision.question:
-        blocks.append(b.section(f"*Why*\n{clip(escape(step.why), 2900)}"))
+        blocks.append(b.section(f"*Why*\n{clip(words(step.why), 2900)}"))
     meanings = [
         f"*{escape(o.label)}*: {_MEANING[o.action]}" for o in decision.options if o.action in _MEANING
     ]
@@ -41,7 +41,7 @@ def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.
     asked = f"{need}{mentions(decision.deciders)} may decide{until}."
     blocks.append(b.section(f"{asked} *The run waits for the answer.*"))
     blocks += b.actions(decision.options, decision.id)
-    text = f"{mentions(decision.deciders)} Held: {escape(decision.question)}"
+    text = f"{mentions(decision.deciders)} Held: {words(decision.question)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
@@ -59,7 +59,7 @@ def _closed(decision: DecisionView, step: StepView | None) -> b.Body:
         )
     else:
         said = f"*No longer asked* ({escape(decision.state)}){at}"
-    text = f"▫️ {clip(escape(decision.question), 2000)}\n{said}"
+    text = f"▫️ {clip(words(decision.question), 2000)}\n{said}"
     name = f" · step {escape(step.title or step.id)}" if step is not None else ""
     return {
         "text": clip(text, MESSAGE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from bot.clock import iso
@@ -16,6 +17,11 @@ MESSAGE = 4000
 def escape(text: str) -> str:
     """Slack's three control characters, made harmless."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def words(text: str) -> str:
+    """Our own words from the desk, in which `<@U…>` may stand for a person; all else is escaped."""
+    return re.sub(r"&lt;@([UW][A-Z0-9]+)&gt;", r"<@\1>", escape(text))
 
 
 def clip(text: str, limit: int) -> str:
@@ -56,5 +62,5 @@ def day(at: float) -> str:
 
 
 def bullets(lines: Iterable[str], mark: str = "•") -> str:
-    """Escaped lines as a list."""
-    return "\n".join(f"{mark} {escape(line)}" for line in lines)
+    """The desk's lines as a list."""
+    return "\n".join(f"{mark} {words(line)}" for line in lines)

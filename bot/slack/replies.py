@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.reply import Table, Text
 from bot.slack import blocks as b
+from bot.slack import mrkdwn
 from bot.slack.mrkdwn import MESSAGE, clip, escape
 
 WIDEST = 38
@@ -17,7 +18,7 @@ def words(text: str) -> b.Body:
 
 def text(reply: Text) -> b.Body:
     """A command's words. They are mrkdwn without mentions, so angle brackets are only ever text."""
-    return words(escape(reply.text))
+    return words(mrkdwn.words(reply.text))
 
 
 def table(reply: Table) -> b.Body:

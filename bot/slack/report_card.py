@@ -5,14 +5,14 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, Figure, ReportView
 from bot.clock import span
 from bot.slack import blocks as b
-from bot.slack.mrkdwn import MESSAGE, bullets, clip, escape, mention
+from bot.slack.mrkdwn import MESSAGE, bullets, clip, escape, mention, words
 
 _GOOD, _BAD, _NO_SAY = "✅", "❌", "▫️"
 
 
 def report(view: ChangeView, found: ReportView) -> b.Body:
     """The thread's last message. What missed its objective comes first."""
-    blocks: list[b.Block] = [b.header(f"📋 Report: {view.title}"), b.section(f"*{escape(found.outcome)}*")]
+    blocks: list[b.Block] = [b.header(f"📋 Report: {view.title}"), b.section(f"*{words(found.outcome)}*")]
     missed = [f for f in found.figures if f.met is False]
     if missed:
         blocks.append(b.section("*Missed*\n" + "\n".join(_figure(f) for f in missed)))
@@ -21,7 +21,7 @@ def report(view: ChangeView, found: ReportView) -> b.Body:
             [
                 ("Time to recover", _rto(found)),
                 ("Data lost", _rpo(found)),
-                ("Payments lost", escape(found.payments_lost)),
+                ("Payments lost", words(found.payments_lost)),
             ]
         )
     )
@@ -36,10 +36,10 @@ def report(view: ChangeView, found: ReportView) -> b.Body:
     if view.approval and (yes := [v.person for v in view.approval.votes if v.choice == "approve"]):
         who += f", approved by {' and '.join(map(mention, yes))}"
     blocks.append(
-        b.section(f"🔏 {escape(found.trail)}") if found.trail else b.section("⚠️ The trail was not checked.")
+        b.section(f"🔏 {words(found.trail)}") if found.trail else b.section("⚠️ The trail was not checked.")
     )
     blocks.append(b.context(f"{who} · change `{escape(view.id)}`"))
-    text = f"Report: {escape(view.title)}. {escape(found.outcome)}"
+    text = f"Report: {escape(view.title)}. {words(found.outcome)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
@@ -66,4 +66,4 @@ def _fine(seconds: float) -> str:
 
 def _figure(figure: Figure) -> str:
     mark = _NO_SAY if figure.met is None else _GOOD if figure.met else _BAD
-    return f"{mark} {escape(figure.label)}: *{escape(figure.value)}*"
+    return f"{mark} {escape(figure.label)}: *{words(figure.value)}*"
