@@ -32,7 +32,7 @@ class HealthChecks:
         return set(self._checks)
 
     def all(self) -> list[Check]:
-        return sorted(self._checks.values(), key=lambda c: str(c["Id"]))
+        return sorted(self._checks.copy().values(), key=lambda c: str(c["Id"]))
 
     def get(self, check_id: str) -> Check:
         """Raise NoSuchHealthCheck when there is none."""
