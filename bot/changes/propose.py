@@ -63,12 +63,13 @@ class Proposer:
             created_at=self.planner.clock.now(),
         )
         with self.trail.record() as record:
+            if not dry_run:
+                refuse_second(record.session)
             record.session.add(change)
             if dry_run:
                 change.closed_at = change.created_at
                 record.add(_planned_event(Name.CHANGE_DRY_RUN, change, planned.plan, planned.preflight))
             else:
-                refuse_second(record.session)
                 record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
                 ask(record, estate, change)
         return Proposal(change.id, dry_run)

@@ -19,9 +19,9 @@ from bot.trail.event import Event, Name
 from runbooks.request import Request
 
 log = structlog.get_logger()
-FRESH_SECONDS = 15.0
+FRESH_SECONDS = 20.0
 """Wall seconds for which an observation counts as being of now."""
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 4.0
 
 
 @dataclass

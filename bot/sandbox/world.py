@@ -118,9 +118,16 @@ class World:
         imported = asyncio.create_task(asyncio.to_thread(_import_aws))
         await asyncio.to_thread(self._start_clusters, ending)
         aws_class = await imported
-        self.aws = aws_class(self.clock, self.faults, self.databases, self.clusters)
+        from bot.sandbox.aws.cloud import Timings
+
+        timings = Timings(hang=self._silence())
+        self.aws = aws_class(self.clock, self.faults, self.databases, self.clusters, timings)
         self._aws_url = await asyncio.to_thread(self.aws.start)
         ending.callback(self.aws.stop)
+
+    def _silence(self) -> float:
+        """Real seconds until a client gives up on a Region that does not answer: its time-out of connecting."""
+        return max(0.25, self.clock.real(2.0))
 
     def _start_clusters(self, ending: contextlib.AsyncExitStack) -> None:
         from bot.sandbox.kubernetes import Cluster, ContainerResult
@@ -129,7 +136,14 @@ class World:
             return ContainerResult(*run_psql(self.databases, container))
 
         for region, described in self.estate["regions"].items():
-            cluster = Cluster(described["cluster"], region, self.clock, self.faults, run_container=run)
+            cluster = Cluster(
+                described["cluster"],
+                region,
+                self.clock,
+                self.faults,
+                run_container=run,
+                hang=self._silence(),
+            )
             cluster.start()
             ending.callback(cluster.stop)
             for group, nodes in described["node_groups"].items():

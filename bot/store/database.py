@@ -31,6 +31,8 @@ class Database:
         """A session to look with. Raises TrailError when the database does not answer."""
         with self._session(self.engine) as session:
             yield session
+            # A rollback would expire the rows that the caller takes away.
+            session.expunge_all()
             session.rollback()
 
     @contextmanager

@@ -65,8 +65,8 @@ class Timings:
     """From the old Region's return until its cluster is a secondary again."""
     dns_change: float = 20
     nodegroup_update: float = 15
-    hang: float = 10
-    """REAL seconds that a call to an unreachable Region hangs before its connection breaks."""
+    hang: float = 2
+    """REAL seconds that a call to an unreachable Region hangs before its connection breaks: a client's connecting."""
 
 
 class Cloud:

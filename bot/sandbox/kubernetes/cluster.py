@@ -29,7 +29,7 @@ from bot.sandbox.kubernetes.controllers.replicasets import ReplicaSets
 from bot.sandbox.kubernetes.controllers.worker import Clock, Worker
 from bot.sandbox.kubernetes.meta import Obj
 from bot.sandbox.kubernetes.objects import Objects, Writer
-from bot.sandbox.kubernetes.server import AuditEntry, Server
+from bot.sandbox.kubernetes.server import HANG, AuditEntry, Server
 from bot.sandbox.kubernetes.store import Store
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class Cluster:
         run_container: RunContainer | None = None,
         timings: Timings | None = None,
         nobody: Collection[str] = ("nobody",),
+        hang: float = HANG,
     ) -> None:
         self.name = name
         self.region = region
@@ -67,6 +68,7 @@ class Cluster:
         objects = Objects(self._store, clock.now)
         logs: dict[str, str] = {}
         self._server = Server(region, faults, self.token, objects, logs, frozenset(nobody))
+        self._server.hang = hang
         self._plane = Plane(
             region=region,
             objects=objects,

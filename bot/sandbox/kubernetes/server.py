@@ -46,7 +46,7 @@ class Server:
     nobody: frozenset[str]
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=5000))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    hang: float | None = None
+    hang: float = HANG
 
     def app(self) -> web.Application:
         """The application; one handler, because the API is regular."""
@@ -140,7 +140,7 @@ class Server:
         loop = asyncio.get_running_loop()
         if slow := self.faults.find("latency", target="kubernetes"):
             await asyncio.sleep(float(slow.params["seconds"]))
-        ends = loop.time() + (HANG if self.hang is None else self.hang)
+        ends = loop.time() + self.hang
         while self.faults.unreachable(self.region):
             if loop.time() >= ends or self.stopping.is_set():
                 if request.transport is not None:
