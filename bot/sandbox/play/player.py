@@ -134,7 +134,7 @@ class Player:
 
     async def _do_click(self, step: Step) -> str:
         what = step.what
-        message = self._named(what["on"])
+        message = self._named(what["message"])
         await self._remember(message["channel"], what["user"])
         body = {"user": what["user"], "channel": message["channel"], "ts": message["ts"]}
         self._note(
@@ -175,7 +175,7 @@ class Player:
         until = await self._control.now() + step.within
         while True:
             seen = await self._new(wanted["channel"], wanted["user"])
-            texts = [self._response, *(text_of(m) for m in seen if "ephemeral_to" in m)]
+            texts = [self._response, *(text_of(m) for m in seen if m.get("ephemeral_to"))]
             told = [text for text in texts if text and re.search(str(wanted["text"]), text)]
             if told:
                 return f"{wanted['user']} is told: {' '.join(told[-1].split())[:140]}"

@@ -47,7 +47,7 @@ def fits(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         re.search(str(wanted.get("text", "")), text_of(message)) is not None
         and ("button" not in wanted or wanted["button"] in buttons)
         and ("without" not in wanted or wanted["without"] not in buttons)
-        and (("to" in wanted) == ("ephemeral_to" in message))
+        and (("to" in wanted) == bool(message.get("ephemeral_to")))
     )
 
 

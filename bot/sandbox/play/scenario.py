@@ -7,7 +7,7 @@ exactly one of these verbs; times are simulated seconds:
 - `wait: SECONDS` · `advance: SECONDS` (the calendar jumps)
 - `fault: {kind, ...}` with `as: NAME` · `clear: NAME`
 - `command: {user, text, channel}` · `message: {user, text, channel, thread: NAME}`
-- `click: {user, on: NAME, action}` an action_id or the button's visible text
+- `click: {user, message: NAME, action}` an action_id or the button's visible text
 - `bots: {index, do}` with do = kill, stop, cont or start
 - `wait_for: {channel, thread: NAME, text, button, without, to}` the newest message that fits: a regular
   expression, the action_id of a button that it has or is without, the reader of an ephemeral one;
@@ -40,7 +40,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "verify": frozenset(),
     "fault": frozenset({"kind"}),
     "command": frozenset({"user", "text"}),
-    "click": frozenset({"user", "on", "action"}),
+    "click": frozenset({"user", "message", "action"}),
     "message": frozenset({"user", "text"}),
     "bots": frozenset({"do"}),
     "wait_for": frozenset(),
