@@ -35,7 +35,7 @@ class Identity:
         self._token = token
         self.user = self.bot = self.team = ""
 
-    async def authorize(self) -> AuthorizeResult:
+    def result(self) -> AuthorizeResult:
         """For Bolt: the same for every request of a single workspace."""
         return AuthorizeResult(
             enterprise_id=None,
@@ -56,12 +56,16 @@ def make(
     mentioned: Mentioned,
 ) -> AsyncApp:
     """The app with its listeners. Every delivery finds one: what nobody expects is acknowledged too."""
+
+    async def authorize() -> AuthorizeResult:
+        return identity.result()
+
     app = AsyncApp(
         name="signalbox",
         logger=quiet_logger(),
         client=AsyncWebClient(base_url=client.base_url, retry_handlers=[], logger=quiet_logger()),
         signing_secret=signing_secret,
-        authorize=identity.authorize,
+        authorize=authorize,
         process_before_response=True,
         attaching_conversation_kwargs_enabled=False,
     )

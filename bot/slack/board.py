@@ -35,15 +35,18 @@ _HEAD = {
 def board(view: ChangeView, run: RunView, now: float) -> b.Body:
     """Progress, the clock against the objective, steps by phase. Buttons while it runs."""
     steps = [*run.steps, *run.back]
-    blocks: list[b.Block] = [b.header(f"{_HEAD.get(run.state, run.state)}: {view.title}")]
+    head = _HEAD.get(run.state, run.state)
+    if run.state in {"running", "rolling_back"} and any(s.state == "held" for s in steps):
+        head = "✋ Held"
+    blocks: list[b.Block] = [b.header(f"{head}: {view.title}")]
     blocks.append(b.section("\n".join([_clock(view, run, now), _progress(steps)])))
     if troubled := [s for s in steps if s.state in {"held", "unconfirmed"}]:
-        blocks += b.sections(["*Needs a person*", *(_line(s, now) for s in troubled)])
+        blocks += b.sections(["*Not seen done*", *(f"{_line(s, now)}{_why(s)}" for s in troubled)])
     blocks += b.sections(_phases(steps, now), limit=2800)
     if run.state == "running":
         blocks += b.actions(_buttons(run), f"change:{view.id}")
     blocks.append(b.context(_small_print(run)))
-    text = f"{_HEAD.get(run.state, run.state)}: {escape(view.title)}. {_progress(steps)}"
+    text = f"{head}: {escape(view.title)}. {_progress(steps)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
@@ -101,9 +104,12 @@ def _line(step: StepView, now: float) -> str:
             line += f" of about {span(step.expect_seconds)}"
     if step.state == "active" and step.attempts > 1:
         line += f" · try {step.attempts}"
-    if step.why and step.state != "done":
-        line += f"\n      {clip(words(step.why), 600)}"
-    return line
+    # What troubles it stands at the top of the board already.
+    return line + (_why(step) if step.state == "active" else "")
+
+
+def _why(step: StepView) -> str:
+    return f"\n      {clip(words(step.why), 600)}" if step.why else ""
 
 
 def _took(group: list[StepView]) -> str:

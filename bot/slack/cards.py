@@ -31,24 +31,36 @@ def state_line(view: ChangeView) -> str:
 
 def card(view: ChangeView) -> b.Body:
     """The message in the channel. Buttons only while the question is open; afterwards who and when."""
-    mark = _STATE.get(view.state, ("▫️", ""))[0]
     decision = view.approval
-    is_open = decision is not None and decision.state == "open" and view.state == "proposed"
-    blocks: list[b.Block] = [b.header(f"{mark} {view.title}")]
-    if is_open and decision is not None:
-        blocks.append(b.section(_question(view, decision)))
-    else:
-        blocks.append(b.section(_outcome(view)))
-    blocks += _worst_first(view)
+    if decision is not None and decision.state == "open" and view.state == "proposed":
+        return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_open(view, decision))}
+    return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_settled(view))}
+
+
+def _open(view: ChangeView, decision: DecisionView) -> list[b.Block]:
+    blocks = [b.header(f"❓ {view.title}"), b.section(_question(view, decision)), *_worst_first(view)]
     blocks.append(b.fields(_facts(view)))
     if view.order:
         blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
     if view.bounds:
         blocks.append(b.section(f"*It stops and asks rather than exceed*\n{bullets(view.bounds)}"))
-    if is_open and decision is not None:
-        blocks += b.actions(_options(decision), decision.id)
-    blocks.append(b.context(_small_print(view)))
-    return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(blocks)}
+    return [*blocks, *b.actions(_options(decision), decision.id), b.context(_small_print(view))]
+
+
+def _settled(view: ChangeView) -> list[b.Block]:
+    """Short: how it stands and who decided. The thread has the rest."""
+    mark = _STATE.get(view.state, ("▫️", ""))[0]
+    blocks = [b.header(f"{mark} {view.title}"), b.section(_outcome(view))]
+    if view.state == "running" and any(h.state == "open" for h in view.holds):
+        blocks.append(b.section("✋ *It is held: a person must decide, in the thread.*"))
+    if view.report is not None:
+        blocks.append(b.section(f"{words(view.report.outcome)} The report is in the thread."))
+    if view.blockers:
+        blocks.append(b.section(f"🛑 *It could not start*\n{bullets(view.blockers)}"))
+    blocks.append(b.fields(_facts(view)[:3] if view.state == "running" else _facts(view)[:2]))
+    if view.state in {"running", "done", "rolled_back", "aborted"} and (view.losses or view.bounds):
+        blocks.append(b.section(f"*What was approved with it*\n{bullets([*view.losses, *view.bounds])}"))
+    return [*blocks, b.context(_small_print(view))]
 
 
 def summary(view: ChangeView) -> str:

@@ -70,7 +70,7 @@ def _step(number: int, view: StepView, step: Step | None, numbers: dict[str, int
     if step is not None:
         after = sorted(numbers[n] for n in step.needs if n in numbers)
         small.append(f"after {_ranges(after)}" if after else "starts at once")
-        small.append("can be undone" if step.undo else "nothing to undo")
+        small.append("can be undone" if step.undo else "no undo")
         small.append(f"`{escape(step.do)}`")
         if step.standing:
             small.append("stays on watch until its work is done")
