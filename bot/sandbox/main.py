@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import tempfile
@@ -53,6 +54,9 @@ async def _run(asked: argparse.Namespace, scenario: Scenario | None, state: Path
     speed = asked.speed or (scenario.speed if scenario else 1.0)
     bots = asked.bots if asked.bots is not None else 1
     port = asked.port if scenario is None or asked.port != 8300 else 0
+    state.mkdir(parents=True, exist_ok=True)
+    # Connections to dark Regions break all the time: that is for the log, not for the audience.
+    logging.basicConfig(filename=state / "sandbox.log", level=logging.WARNING)
     world = World(Options(state, port, bots, asked.database, speed, asked.http))
     over = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from aiohttp import web
 
-from bot.sandbox import bots, workloads
+from bot.sandbox import bots
 from bot.sandbox.bots import Bot
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
@@ -126,11 +126,12 @@ class World:
         ending.callback(self.aws.stop)
 
     def _silence(self) -> float:
-        """Real seconds until a client gives up on a Region that does not answer: its time-out of connecting."""
+        """Real seconds until a client gives up on a silent Region: its time-out of connecting."""
         return max(0.25, self.clock.real(2.0))
 
     def _start_clusters(self, ending: contextlib.AsyncExitStack) -> None:
         from bot.sandbox.kubernetes import Cluster, ContainerResult
+        from bot.sandbox.kubernetes.estate import manifests
 
         async def run(container: ContainerRun) -> ContainerResult:
             return ContainerResult(*run_psql(self.databases, container))
@@ -148,7 +149,7 @@ class World:
             ending.callback(cluster.stop)
             for group, nodes in described["node_groups"].items():
                 cluster.set_nodes(group, nodes["desired"], nodes["instance_type"])
-            cluster.seed(workloads.manifests(self.estate, region, primary=region == HOME_REGION))
+            cluster.seed(manifests(self.estate, region, primary=region == HOME_REGION))
             self.clusters[region] = cluster
 
     async def _start_console(

@@ -12,13 +12,13 @@ import yaml
 
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
+from bot.sandbox.kubernetes.estate import database_url
 from bot.sandbox.net.customers import Customer, Customers
 from bot.sandbox.net.databases import Databases
 from bot.sandbox.net.dns import DnsServer, Zone
 from bot.sandbox.net.figures import Figures
 from bot.sandbox.net.ingress import Ingress
 from bot.sandbox.net.services import Services
-from bot.sandbox.workloads import database_url
 
 EAST, WEST = "us-east-1", "us-west-2"
 ESTATE = yaml.safe_load((Path(__file__).parents[2] / "bot/sandbox/estate.yaml").read_text())
@@ -48,7 +48,7 @@ class Cluster:
         env = {}
         if "database" in service:
             name = service["database"]
-            env["DATABASE_URL"] = database_url(ESTATE["databases"][name], name, self.region)
+            env["DATABASE_URL"] = database_url(ESTATE, name, self.region)
         return [Pod(f"{app}-{n}", self.started_at, env=env) for n in range(2)]
 
 
