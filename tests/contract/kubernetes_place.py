@@ -110,8 +110,8 @@ class Place:
 
 
 @contextmanager
-def place(which: str, directory: Path, rate: float = RATE) -> Iterator[Place]:
-    """A place to check the contract in; its namespace is deleted afterwards."""
+def place(which: str, directory: Path, hang: float = 30.0) -> Iterator[Place]:
+    """A place to check the contract in; `hang` is how long an unreachable Region keeps silent."""
     name = f"contract-{uuid4().hex[:8]}"
     if which != STAND_IN:
         api = config.new_client_from_config(os.environ["SIGNALBOX_TEST_KUBECONFIG"])
@@ -130,8 +130,8 @@ def place(which: str, directory: Path, rate: float = RATE) -> Iterator[Place]:
         good = "fail" not in container.args
         return ContainerResult(0 if good else 3, "wrote row 1" if good else "cannot write")
 
-    faults, clock = Faults(), SimClock(directory / "clock.json", rate)
-    cluster = Cluster("contract", REGION, clock, faults, run_container=run)
+    faults, clock = Faults(), SimClock(directory / "clock.json", RATE)
+    cluster = Cluster("contract", REGION, clock, faults, run_container=run, hang=hang)
     cluster.set_nodes("general", 3, "m5.2xlarge")
     cluster.start()
     api = config.new_client_from_config_dict(cluster.kubeconfig())

@@ -117,14 +117,12 @@ def test_unreachable_region_is_silent_until_it_is_back(at: Place, kind: str) -> 
     assert answers == [200]
 
 
-def test_unreachable_region_resets(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_region_resets(tmp_path: Path) -> None:
     """A Region that stays unreachable resets the connection in the end."""
-    assert at.stand_in
-    monkeypatch.setattr("bot.sandbox.kubernetes.server.HANG", 0.2)
-    fault = at.faults.add("region-dark", region=REGION)
-    with pytest.raises(urllib3.exceptions.ProtocolError):
-        at.raw("GET", MAPS)
-    at.faults.remove(fault)
+    with place("stand-in", tmp_path, hang=0.2) as found:
+        found.faults.add("region-dark", region=REGION)
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            found.raw("GET", MAPS)
 
 
 def test_dark_region_stands_still(at: Place) -> None:

@@ -43,7 +43,8 @@ class Cluster:
     """A Kubernetes cluster of one Region.
 
     Methods may be called from any thread. `run_container` is awaited on this cluster's own loop.
-    `nobody` are users that every request is forbidden to, when impersonated.
+    Users in `nobody`, when impersonated, are forbidden everything. `hang` is how many real seconds an
+    unreachable Region keeps silent before it resets the connection.
     """
 
     def __init__(
@@ -67,8 +68,7 @@ class Cluster:
         self._store = Store()
         objects = Objects(self._store, clock.now)
         logs: dict[str, str] = {}
-        self._server = Server(region, faults, self.token, objects, logs, frozenset(nobody))
-        self._server.hang = hang
+        self._server = Server(region, faults, self.token, objects, logs, frozenset(nobody), hang)
         self._plane = Plane(
             region=region,
             objects=objects,

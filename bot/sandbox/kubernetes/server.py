@@ -36,7 +36,7 @@ class AuditEntry:
 
 @dataclass
 class Server:
-    """Requests in, answers out. `hang` real seconds an unreachable Region keeps silent: a client's connecting."""
+    """Requests in, answers out. An unreachable Region keeps silent for `hang` real seconds."""
 
     region: str
     faults: Faults
@@ -44,9 +44,9 @@ class Server:
     objects: Objects
     logs: dict[str, str]
     nobody: frozenset[str]
+    hang: float = HANG
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=5000))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    hang: float = HANG
 
     def app(self) -> web.Application:
         """The application; one handler, because the API is regular."""
@@ -56,6 +56,8 @@ class Server:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         audit_id = request.headers.get("Audit-ID") or str(uuid.uuid4())
+        if slow := self.faults.find("latency", target="kubernetes"):
+            await asyncio.sleep(float(slow.params["seconds"]))
         await self._reachable(request)
         user = self._user(request)
         as_user = request.headers.get("Impersonate-User", "")
@@ -138,8 +140,6 @@ class Server:
     async def _reachable(self, request: web.Request) -> None:
         """Silence while the Region cannot be reached, then a reset, as a client of a dark Region sees it."""
         loop = asyncio.get_running_loop()
-        if slow := self.faults.find("latency", target="kubernetes"):
-            await asyncio.sleep(float(slow.params["seconds"]))
         ends = loop.time() + self.hang
         while self.faults.unreachable(self.region):
             if loop.time() >= ends or self.stopping.is_set():

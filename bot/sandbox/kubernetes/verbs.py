@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from bot.sandbox.kubernetes import eviction, scale, watch
+from bot.sandbox.kubernetes import eviction, paging, scale, watch
 from bot.sandbox.kubernetes.errors import (
     ApiError,
     Cause,
     bad_request,
-    expired,
     forbidden,
     invalid,
     not_allowed,
 )
 from bot.sandbox.kubernetes.kinds import Kind
-from bot.sandbox.kubernetes.meta import Obj, key_of
+from bot.sandbox.kubernetes.meta import Obj
 from bot.sandbox.kubernetes.objects import Objects, Removal, Writer
 from bot.sandbox.kubernetes.routes import Target
 from bot.sandbox.kubernetes.selectors import Match, by_fields, by_labels
 
-_TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new "
-    "list without the continue parameter, or use the continue token in this response to retrieve the "
-    "remainder of the results. Continuing with the provided token results in an inconsistent list - "
-    "objects that were created, modified, or deleted between the time the first chunk was returned and now "
-    "may show up in the list."
-)
 _OPTIONS = {
     "POST": "CreateOptions",
     "PUT": "UpdateOptions",
@@ -128,17 +119,13 @@ class Verbs:
 
     def review(self, body: Any, user: str) -> Obj:
         """SelfSubjectAccessReview."""
-        allowed = user not in self.nobody
-        status = {"allowed": allowed} | ({"reason": "sandbox"} if allowed else {})
         spec = body.get("spec", {}) if isinstance(body, dict) else {}
-        api_version = "authorization.k8s.io/v1"
-        meta: Obj = {"creationTimestamp": None}
         return {
             "kind": "SelfSubjectAccessReview",
-            "apiVersion": api_version,
-            "metadata": meta,
+            "apiVersion": "authorization.k8s.io/v1",
+            "metadata": {"creationTimestamp": None},
             "spec": spec,
-            "status": status,
+            "status": {"allowed": user not in self.nobody},
         }
 
     def _may(self, call: Call) -> None:
@@ -164,18 +151,11 @@ class Verbs:
         kind, store = call.target.kind, self.objects.store
         match, found = _match(call), store.list(kind, call.target.namespace)
         chosen = [obj for obj in found if match(obj)]
-        if token := call.query.get("continue"):
-            version, last = _position(token)
-            if store.since(version) is None:
-                raise expired(_TOO_OLD, _token(store.version, last))
-            chosen = [obj for obj in chosen if key_of(obj) > last]
-        limit = int(call.query.get("limit") or 0)
-        page = chosen[:limit] if limit else chosen
-        meta: Obj = {"resourceVersion": str(store.version)}
-        if (left := len(chosen) - len(page)) > 0:
-            meta["continue"] = _token(store.version, key_of(page[-1]))
-            if not call.query.get("labelSelector") and not call.query.get("fieldSelector"):
-                meta["remainingItemCount"] = left
+        page, meta = paging.page(
+            store, chosen, int(call.query.get("limit") or 0), call.query.get("continue", "")
+        )
+        if call.query.get("labelSelector") or call.query.get("fieldSelector"):
+            meta.pop("remainingItemCount", None)
         name, api_version = f"{kind.name}List", call.target.api_version
         if _metadata_only(call):
             name, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
@@ -294,16 +274,3 @@ def _shaped(call: Call, obj: Obj, *, named: bool) -> Obj:
     if call.target.api_version != obj.get("apiVersion"):
         return obj | {"apiVersion": call.target.api_version}
     return obj
-
-
-def _token(version: int, last: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([version, *last])).decode()
-
-
-def _position(token: str) -> tuple[int, tuple[str, str]]:
-    """Version of the first page, and the key of the last object told."""
-    try:
-        version, namespace, name = orjson.loads(base64.urlsafe_b64decode(token))
-    except ValueError as error:
-        raise bad_request("continue key is not valid: illegal base64 data") from error
-    return int(version), (namespace, name)
