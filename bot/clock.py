@@ -69,7 +69,11 @@ class FileClock:
         stamp = self._path.stat().st_mtime_ns
         if stamp != self._stamp:
             state = json.loads(self._path.read_text())
-            self._real, self._sim, self._rate = float(state["real"]), float(state["sim"]), float(state["rate"])
+            self._real, self._sim, self._rate = (
+                float(state["real"]),
+                float(state["sim"]),
+                float(state["rate"]),
+            )
             self._stamp = stamp
 
 

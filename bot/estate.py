@@ -136,6 +136,7 @@ class Metrics(Part):
 
     prometheus: str | None = None
     share: str | None = None
+    last_write: str | None = None
     payments_lost: str | None = None
 
 

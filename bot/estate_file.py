@@ -19,7 +19,9 @@ def read_estate(path: Path) -> Estate:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise EstateError(f"{path}: cannot be read: {error.strerror}.", then="Set SIGNALBOX_ESTATE to its path.") from error
+        raise EstateError(
+            f"{path}: cannot be read: {error.strerror}.", then="Set SIGNALBOX_ESTATE to its path."
+        ) from error
     return parse_estate(raw, str(path))
 
 
@@ -32,7 +34,9 @@ def parse_estate(raw: bytes, name: str = "estate.yaml") -> Estate:
         data = yaml.load(raw, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader that refuses duplicate keys
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise EstateError(f"{name}:{line}: not valid YAML: {error.problem}.", then="Correct this line.") from error
+        raise EstateError(
+            f"{name}:{line}: not valid YAML: {error.problem}.", then="Correct this line."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise EstateError(f"{name}:1: not valid YAML: {error}.", then="Correct the file.") from error
     if not isinstance(data, dict):
@@ -51,7 +55,9 @@ class _UniqueKeys(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} stands twice", key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -128,7 +128,9 @@ class Plan(BaseModel):
                     blocks=step.blocks,
                 )
             )
-        return self.model_copy(update={"runbook": f"{self.runbook}/back", "steps": tuple(undone), "facts": {}})
+        return self.model_copy(
+            update={"runbook": f"{self.runbook}/back", "steps": tuple(undone), "facts": {}}
+        )
 
     def critical_path_seconds(self) -> int:
         """Expected seconds from start to end, the longest way through the DAG."""

@@ -10,6 +10,7 @@ from bot.plan import Plan, Step
 from runbooks.preflight import Order, order_of
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
+from runbooks.switchover import switchover
 
 PROMOTION = "database.failover@1"
 
@@ -22,11 +23,13 @@ def failover(
     peaks: Mapping[str, int],
     durations: Mapping[str, float],
 ) -> Plan:
-    """The plan of an unplanned move; whether it may run is the preflight's to say.
+    """The plan for this request, planned ones included; the preflight says whether it may run.
 
     `peaks` are pods by service, `durations` seconds by step id or kind. Peaks above the estate's own sizes
     are part of what is approved. Raises Refused for a Region that the estate does not have.
     """
+    if request.planned:
+        return switchover(estate, survey, request, peaks=peaks, durations=durations)
     make = Steps.of(estate, survey, request, peaks, durations)
     order, why = order_of(estate, survey, request)
     steps = _dark(make) if order == "dark" else _limping(make)

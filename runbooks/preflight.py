@@ -105,9 +105,11 @@ def _already(estate: Estate, survey: Survey, to: str) -> bool:
 def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterator[str]:
     to, old = request.to, estate.other(request.to)
     target, left = survey.regions[to], survey.regions[old]
-    for label, ok in (("AWS API", target.aws), ("cluster", target.cluster)):
-        if not ok:
-            yield f"{to}'s {label} does not answer, so nothing can be moved there."
+    if not target.aws:
+        yield f"{to}'s AWS API cannot be used, so nothing can be moved there."
+    if not target.cluster:
+        why = survey.unknown.get(f"workloads {to}", "no answer")
+        yield f"{to}'s cluster cannot be used ({why}), so nothing can be moved there."
     if target.stopped:
         yield f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both."
     if not request.planned:

@@ -419,7 +419,7 @@ class Steps:
                     "image": self.estate.probe_image,
                     "table": table,
                     # Not every estate measures it; without it only the surviving heartbeat is known.
-                    "last_write_query": getattr(self.estate.metrics, "last_write", None),
+                    "last_write_query": self.estate.metrics.last_write,
                 },
                 "verify",
                 self._promoted(name),
@@ -495,7 +495,7 @@ class Steps:
             "share_query": self.estate.metrics.share,
             "limit_percent": LIMIT_PERCENT,
         }
-        return self.make("traffic/drained", "traffic.drained@1", args, "traffic", needs, on_fail=on_fail)
+        return self.make("traffic/drained", "traffic.drained@1", args, "verify", needs, on_fail=on_fail)
 
     def checks(self, smoke: Iterable[str], payments: Iterable[str]) -> list[Step]:
         """Smoke tests, then a payment, then what was lost."""

@@ -85,7 +85,9 @@ def _steps(make: Steps) -> list[Step]:
 def _notes(make: Steps, bounds: dict[str, int]) -> list[str]:
     notes = []
     if bounds:
-        notes.append(f"Writes pause for at most {span(bounds['write_pause_seconds'])}; reads go on.")
+        notes.append(
+            f"Writes pause for at most {span(bounds['write_pause_seconds'])}; customers of what writes see 503 meanwhile."
+        )
         notes.append("From the first switchover on there is no way back but a failback.")
     if there := make.there:
         notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")

@@ -42,7 +42,7 @@ def report_of(
             "Recovery time", f"{span(total)} of {span(objective.rto_seconds)}", total <= objective.rto_seconds
         ),
         *(_rpo_figure(name, seconds, objective.rpo_seconds, planned=planned) for name, seconds in rpo),
-        Figure("Payments lost", lost, None if lost.startswith("unknown") else lost == "0"),
+        Figure("Payments lost", lost, met=True if lost == "0" else None),
     ]
     notes = [
         f"{row.step}: {'skipped' if row.state == 'skipped' else 'could not be confirmed'}. {row.why}"
@@ -81,10 +81,8 @@ def _parts(
     )
     phases = {step.id: step.phase for step in plan.steps}
     verified = max((at for step, at in ended.items() if phases.get(step) == "verify"), default=None)
-    executed = max(
-        (at for step, at in ended.items() if phases.get(step) not in ("verify", "restore", None)),
-        default=approved,
-    )
+    moved = [at for step, at in ended.items() if phases.get(step) in ("promote", "services", "traffic")]
+    executed = max(moved, default=approved)
     detect = (
         max(0.0, change.created_at - outage)
         if outage is not None and not change.kind.endswith("planned")

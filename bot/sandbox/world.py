@@ -212,6 +212,14 @@ class World:
             "payments_acknowledged_total", lambda: {(): self.databases.payments_acknowledged()}, "counter"
         )
         self.figures.ask(
+            "ingress_last_write_timestamp_seconds",
+            lambda: {
+                (("region", name),): entry.last_write
+                for name, entry in self.ingresses.items()
+                if entry.last_write is not None
+            },
+        )
+        self.figures.ask(
             "database_replication_lag_ms",
             lambda: {(("database", name),): self.databases.lag_ms(name) for name in self.databases.ids()},
         )

@@ -127,8 +127,7 @@ class KubernetesSession:
             raw = self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
             answer = Answer(raw.status, raw.read() or b"")
         except (urllib3.exceptions.HTTPError, OSError, ApiException) as error:
-            said = error.reason if isinstance(error, ApiException) else error
-            what = f"Kubernetes in {self.region}: {method} {path}: {type(error).__name__}: {said}"
+            what = f"The cluster in {self.region} does not answer ({type(error).__name__})."
             raise Unreachable(what, not_done=lost) from error
         if answer.status < 300 or answer.status in accepted:
             return answer

@@ -71,10 +71,10 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
             return Unreachable(what, not_done=lost)
         kind = Conflict if code in _CONFLICTS or _record_moved(code, said) else Rejected
         return kind(what, not_done="Nothing was changed by it." if change else "")
-    what = f"{call}: {type(error).__name__}: {_first_line(str(error))[:_LONGEST]}"
     if isinstance(error, _LOCAL):
+        what = f"{call}: {type(error).__name__}: {_first_line(str(error))[:_LONGEST]}"
         return Rejected(what, not_done="No call was made.")
-    return Unreachable(what, not_done=lost)
+    return Unreachable(f"AWS does not answer: {call} ({type(error).__name__}).", not_done=lost)
 
 
 def _record_moved(code: str, said: str) -> bool:

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 import shown_changes as shown
 from hypothesis import HealthCheck, given, settings
-from plans import estate_text, plan_of
+from plans import plan_of
 from shown_changes import T0, any_changes
 from slack_schema import wrong_with_message, wrong_with_view
 
 from bot.changes.views import VoteView
-from bot.estate_file import parse_estate
 from bot.plan import Call, Step
 from bot.reply import Table, Text
 from bot.slack import cards, home, modals, mrkdwn, replies
@@ -27,7 +26,7 @@ from bot.slack.wanted import wanted
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 COMMANDS = [("/failover REGION [--planned] --reason TEXT", "Move production"), ("/runs", "What runs")]
-ESTATE = parse_estate(estate_text().encode())
+ESTATE = shown.estate()
 
 
 def board_of(view: Any, now: float = T0 + 200) -> dict[str, Any]:
@@ -39,6 +38,7 @@ def hold_of(**more: Any) -> dict[str, Any]:
     return hold(view, replace(view.holds[0], **more))
 
 
+NO = VoteView("U0000LEAD01", "deny", T0 + 9)
 LEAD = VoteView("U0000LEAD01", "retry", T0 + 320)
 PLAN = plan_of(
     *(
@@ -66,9 +66,7 @@ MESSAGES = {
     "card-denied": lambda: cards.card(
         shown.change(
             state="denied",
-            approval=shown.approval(
-                state="decided", outcome="deny", votes=(VoteView("U0000LEAD01", "deny", T0 + 9),)
-            ),
+            approval=shown.approval(state="decided", outcome="deny", votes=(NO,)),
         )
     ),
     "card-expired": lambda: cards.card(shown.change(state="expired", approval=shown.approval(state="expired"))),

@@ -31,6 +31,7 @@ class Ingress:
         figures: Figures,
         databases: Databases,
     ) -> None:
+        self.last_write: float | None = None
         self.region = services.region
         self._services = services
         self._clock = clock
@@ -103,6 +104,7 @@ class Ingress:
             payment = str(body.get("id") or uuid.uuid4())
             connection.pay(payment)
             self._databases.acknowledge(self._payments_id, payment, connection.copy.region)
+            self.last_write = self._figures.now()
             return web.json_response({"id": payment, "status": "accepted"}, status=201)
         payment = request.path.removeprefix(self._payments["path"]).strip("/")
         committed = connection.payment(payment)

@@ -47,7 +47,7 @@ def exposition(figures: Figures) -> str:
         lines.append(f"# TYPE {name} {kind}")
         for labels, value in figures.values(name).items():
             shown = ",".join(f'{label}="{text}"' for label, text in labels)
-            lines.append(f"{name}{{{shown}}} {value:g}" if shown else f"{name} {value:g}")
+            lines.append(f"{name}{{{shown}}} {value:.16g}" if shown else f"{name} {value:.16g}")
     return "\n".join(lines) + "\n"
 
 
@@ -55,7 +55,7 @@ def answer(query: str, figures: Figures) -> dict[str, Any]:
     """The JSON of an instant query. Raises QueryError."""
     now = figures.now()
     result = [
-        {"metric": dict(labels), "value": [round(now, 3), f"{value:.10g}"]}
+        {"metric": dict(labels), "value": [round(now, 3), f"{value:.16g}"]}
         for labels, value in evaluate(query, figures).items()
     ]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}

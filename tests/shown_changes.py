@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,8 +19,19 @@ from bot.changes.views import (
     StepView,
     VoteView,
 )
+from bot.estate import Estate
+from bot.estate_file import parse_estate
 
 T0 = 1_800_000_000.0
+TEMPLATE = Path(__file__).parents[1] / "bot" / "sandbox" / "estate.yaml"
+
+
+def estate() -> Estate:
+    """The sandbox's estate with every placeholder filled in."""
+    lists = re.sub(r"\$\{(subnets_[a-z0-9_]+|name_servers)\}", "[a, b]", TEMPLATE.read_text())
+    return parse_estate(re.sub(r"\$\{[a-z0-9_]+\}", "Z0000EXAMPLE", lists).encode())
+
+
 APPROVE, DENY = Option("approve", "Approve", "primary"), Option("deny", "Deny", "danger")
 CANCEL = Option("cancel", "Cancel")
 RETRY, SKIP = Option("retry", "Retry", "primary"), Option("skip", "Skip", "", "Go on without it?")
@@ -93,7 +106,7 @@ def change(**more: Any) -> ChangeView:
         "closed_at": None,
         "digest": "0123456789abcdef" * 4,
         "estate": "fintech",
-        "order": "1. Customers get an error page for about 4 min.\n2. Databases are promoted.\n3. Traffic moves.",
+        "order": "1. Customers get an error page.\n2. Databases are promoted.\n3. Traffic moves.",
         "losses": ("Up to 12 s of writes to payments are lost for good",),
         "warnings": ("us-east-1 answers nothing: it may still take writes",),
         "bounds": ("At most 5 min of writes may be lost in each database",),
