@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
-from runbooks.preflight import Order, order_of
+from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
 from runbooks.switchover import switchover
@@ -31,8 +31,8 @@ def failover(
     if request.planned:
         return switchover(estate, survey, request, peaks=peaks, durations=durations)
     make = Steps.of(estate, survey, request, peaks, durations)
-    order, why = order_of(estate, survey, request)
-    steps = _dark(make) if order == "dark" else _limping(make)
+    found = preflight(estate, survey, request)
+    steps = _dark(make) if found.order == "dark" else _limping(make)
     return Plan(
         runbook="failover@1",
         title=f"Fail over from {make.old} to {make.to}",
@@ -40,8 +40,8 @@ def failover(
         request={"to": make.to, "from": make.old, "planned": False, "reason": request.reason},
         steps=tuple(steps),
         bounds={"data_loss_seconds": estate.objectives.rpo_seconds} if make.moving else {},
-        notes=tuple(_notes(make, order, why)),
-        facts=make.facts(),
+        notes=tuple(_notes(make, found)),
+        facts=make.facts(found),
     )
 
 
@@ -99,13 +99,13 @@ def _end(make: Steps, needs: list[str], released: list[str]) -> list[Step]:
     return [restore, *(make.release_sync(region, [restore.id]) for region in released)]
 
 
-def _notes(make: Steps, order: Order, why: str) -> list[str]:
-    notes = [why]
+def _notes(make: Steps, found: Preflight) -> list[str]:
+    notes = []
     if there := make.there:
         notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")
     if make.moving:
         notes.append("From the first promotion on there is no way back but a failback.")
-    if order == "limping":
+    if found.order == "limping":
         notes.append(f"{make.old} stays fenced and held from Argo CD until a failback.")
     notes.append(f"Before Argo CD is released in {make.to}, Git must name it as the serving Region.")
     return notes

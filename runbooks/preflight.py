@@ -26,7 +26,7 @@ class Preflight:
     warnings: tuple[str, ...]
     losses: tuple[str, ...]
     order: Order
-    order_text: str
+    order_why: str
     already: bool
 
 
@@ -53,7 +53,7 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
         warnings=tuple(warnings),
         losses=tuple(_losses(estate, survey, request, order)),
         order=order,
-        order_text=why,
+        order_why=why,
         already=already,
     )
 

@@ -11,7 +11,7 @@ from bot.errors import Refused
 from bot.estate import Estate, Service
 from bot.facts.survey import Survey, stop_key
 from bot.plan import Call, OnFail, Step
-from runbooks.preflight import moved
+from runbooks.preflight import Preflight, moved
 from runbooks.request import Request
 
 LIMIT_PERCENT = 1
@@ -94,9 +94,14 @@ class Steps:
         there = self.there
         return [name for name in self.estate.databases if name not in there]
 
-    def facts(self) -> dict[str, Any]:
-        """What was seen, shown beside the plan."""
+    def facts(self, found: Preflight) -> dict[str, Any]:
+        """What was seen and judged, shown beside the plan."""
         return {
+            "order": found.order,
+            "order_why": found.order_why,
+            "losses": list(found.losses),
+            "warnings": list(found.warnings),
+            "blockers": list(found.blockers),
             "at_ms": self.survey.at_ms,
             "share_permille": {name: seen.permille for name, seen in self.survey.regions.items()},
             "lag_ms": {name: seen.lag_ms.get(self.to) for name, seen in self.survey.databases.items()},

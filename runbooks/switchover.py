@@ -8,6 +8,7 @@ from bot.clock import span
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
+from runbooks.preflight import preflight
 from runbooks.request import Request
 from runbooks.steps import SECONDS, Steps, ids
 
@@ -41,7 +42,7 @@ def switchover(
         steps=tuple(_steps(make)),
         bounds=bounds,
         notes=tuple(_notes(make, bounds)),
-        facts=make.facts(),
+        facts=make.facts(preflight(estate, survey, request)),
     )
 
 
@@ -85,9 +86,8 @@ def _steps(make: Steps) -> list[Step]:
 def _notes(make: Steps, bounds: dict[str, int]) -> list[str]:
     notes = []
     if bounds:
-        notes.append(
-            f"Writes pause for at most {span(bounds['write_pause_seconds'])}; customers of what writes see 503 meanwhile."
-        )
+        pause = span(bounds["write_pause_seconds"])
+        notes.append(f"Writes pause for at most {pause}; what needs a writing service answers 503 meanwhile.")
         notes.append("From the first switchover on there is no way back but a failback.")
     if there := make.there:
         notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")
