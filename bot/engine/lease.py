@@ -24,10 +24,18 @@ OPEN = ("running", "rolling_back")
 class Lease:
     """This process's right to drive runs."""
 
-    def __init__(self, database: Database, trail: Trail, name: str, seconds: float = 20.0) -> None:
-        if seconds <= CALL_SECONDS:
-            raise ValueError(f"a lease must last longer than a call, {CALL_SECONDS} s")
+    def __init__(
+        self,
+        database: Database,
+        trail: Trail,
+        name: str,
+        seconds: float = 20.0,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        if seconds <= call_seconds:
+            raise ValueError(f"a lease must last longer than a call, {call_seconds} s")
         self.name = name
+        self.call_seconds = call_seconds
         self._database = database
         self._trail = trail
         self._seconds = seconds

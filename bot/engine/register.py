@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.act import current
-from bot.engine.lease import CALL_SECONDS, Lease
+from bot.engine.lease import Lease
 from bot.errors import TrailError
 from bot.store.database import Database
 from bot.store.tables import StepRow
@@ -29,11 +29,11 @@ class Intents:
         act = current()
         token = uuid.uuid4().hex
         with self._trail.record() as record:
-            run = self._lease.check(record.session, act.run, margin=CALL_SECONDS, acting=True)
+            run = self._lease.check(record.session, act.run, margin=self._lease.call_seconds, acting=True)
             row = record.session.get(StepRow, (act.run, act.step))
             if row is None:
                 raise TrailError(f"Step {act.step} of run {act.run} has no row.")
-            row.call_until = self._database.now(record.session) + CALL_SECONDS
+            row.call_until = self._database.now(record.session) + self._lease.call_seconds
             record.session.add(row)
             record.add(
                 Event(

@@ -13,7 +13,7 @@ from bot.act import Act, acting
 from bot.action import Action, Kinds
 from bot.canon import NotCanonical, canonical
 from bot.engine.judge import Attempts, Next, after
-from bot.engine.lease import CALL_SECONDS, Lease
+from bot.engine.lease import Lease
 from bot.engine.moves import State
 from bot.errors import OutsideError, SignalboxError
 from bot.plan import Plan, Step
@@ -90,7 +90,7 @@ class Visitor:
     def _act(self, run: Run, step: Step, action: Action, verdict: Verdict) -> None:
         assert action.apply is not None
         with self.trail.record() as record:
-            current = self.lease.check(record.session, run.id, margin=CALL_SECONDS, acting=True)
+            current = self.lease.check(record.session, run.id, margin=self.lease.call_seconds, acting=True)
             row = record.session.get_one(StepRow, (run.id, step.id))
             row.attempts, row.applied_at = row.attempts + 1, self.ports.clock.now()
             row.why = verdict.why
