@@ -120,15 +120,16 @@ def change(**more: Any) -> ChangeView:
 
 def running(done: int = 3, **more: Any) -> ChangeView:
     run = RunView("run-c0ffee", "running", more.pop("committed", False), "", T0 + 41, None, steps(done))
-    return change(state="running", approval=approved(), run=run, **more)
+    return change(**{"state": "running", "approval": approved(), "run": run, **more})
 
 
 def held() -> ChangeView:
     why = "Aurora did not answer within 10 min; last seen: failing-over"
     run = RunView("run-c0ffee", "running", True, "", T0 + 41, None, steps(3, state="held", why=why))
     hold = DecisionView(
-        "h01d", "hold", "Promote fintech-payments in us-west-2: not seen done", (RETRY, SKIP), ("on-call", "lead"),
-        ("U0000ONCALL", "U0000LEAD01"), 1, (), "open", "", "", T0 + 300, None, None, "s4",
+        "h01d", "hold", "Promote fintech-payments in us-west-2: not seen done", (RETRY, SKIP),
+        ("on-call", "lead"), ("U0000ONCALL", "U0000LEAD01"), 1, (), "open", "", "",
+        T0 + 300, None, None, "s4",
     )  # fmt: skip
     return change(state="running", approval=approved(), run=run, holds=(hold,))
 
@@ -138,10 +139,11 @@ def done(**more: Any) -> ChangeView:
     run = RunView("run-c0ffee", "done", True, "", T0 + 41, T0 + 440, found)
     report = ReportView(
         "Customers are served from us-west-2.",
-        (Figure("Payments check", "201 in 0.4 s", True), Figure("Services on the new writer", "21 of 21", True)),
+        (Figure("Payments check", "201 in 0.4 s", True), Figure("On the new writer", "21 of 21", True)),
         (("detect", 12.0), ("decide", 41.0), ("execute", 340.0), ("verify", 47.0)),
         440.0, 900, (("payments", 0.8), ("ledger", None), ("reporting", 400.0)), 300,
-        "unknown until reconciled", "Verified: 212 rows, unbroken.", ("ledger: the heartbeat was not readable",),
+        "unknown until reconciled", "Verified: 212 rows, unbroken.",
+        ("ledger: the heartbeat was not readable",),
     )  # fmt: skip
     fields = {"state": "done", "closed_at": T0 + 440, "approval": approved(), "run": run, "report": report}
     return change(**{**fields, **more})

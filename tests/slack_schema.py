@@ -82,7 +82,7 @@ def _limits(block: dict[str, Any]) -> Iterator[str]:
         if "text" in block:
             yield from _length("text", block["text"]["text"], 3000)
         fields = block.get("fields", [])
-        if "text" not in block and not fields or len(fields) > 10:
+        if ("text" not in block and not fields) or len(fields) > 10:
             yield f"{len(fields)} fields"
         for field in fields:
             yield from _length("field", field["text"], 2000)

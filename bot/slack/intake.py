@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,11 +93,13 @@ class Intake:
         response = await self._app.async_dispatch(request)
         job: Job | None = request.context.get("job")
         heard = False
-        with suppress(OSError, TimeoutError):
-            left = received + LATEST_ACK_SECONDS - time.monotonic()
-            # A late answer is still sent: the person sees one line fewer, and the job knows that it is late.
+        left = received + LATEST_ACK_SECONDS - time.monotonic()
+        try:
+            # A late answer is still sent: Slack may be more patient than it says.
             await asyncio.wait_for(answer(response), max(left, 0.5))
             heard = time.monotonic() - received <= LATEST_ACK_SECONDS
+        except Exception as error:
+            log.info("slack.acknowledgement_lost", error=repr(error))
         if job is None or response.status != 200:
             return
         if heard or job.late is None:

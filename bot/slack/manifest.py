@@ -40,8 +40,8 @@ def manifest(commands: Iterable[Spec] | None = None, request_url: str | None = N
         {
             "command": spec.name,
             "description": spec.summary[:2000],
-            "usage_hint": _hint(spec)[:1000] or " ",
             "should_escape": False,
+            **({"usage_hint": hint[:1000]} if (hint := _hint(spec)) else {}),
             **({"url": request_url} if request_url else {}),
         }
         for spec in (COMMANDS.values() if commands is None else commands)

@@ -163,7 +163,9 @@ class Poster:
             post = have.get(want.key)
             if post is None or not post.ts:
                 if not old:
-                    have[want.key] = await self._post(view, want, post, have)
+                    made = have[want.key] = await self._post(view, want, post, have)
+                    if want.follows and made.body != digest(want.body):
+                        late = max(late, UPDATE_SECONDS)  # found again after a crash, as it was then
             elif want.follows and post.body != digest(want.body):
                 left = self._updated.get(post.key, 0) + UPDATE_SECONDS - time.monotonic()
                 if left > 0:

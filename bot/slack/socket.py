@@ -174,7 +174,7 @@ class SocketMode:
             since = time.monotonic()
             await link.retired.wait()
             # A connection that never lasted is a sign of trouble, not of a hand-over.
-            wait = 0.0 if time.monotonic() - since > 2 else min(LONGEST_BACKOFF, wait * 2 or 0.25)
+            wait = 0.0 if time.monotonic() - since > 2 else min(1.0, wait * 2 or 0.1)
             if link.reason in {"too_many_websockets", "link_disabled"}:
                 wait = 30.0
 

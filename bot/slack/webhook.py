@@ -48,7 +48,6 @@ class Webhook:
         async def answer(response: BoltResponse) -> None:
             nonlocal sent
             sent = await to_aiohttp_response(response)
-            sent.content_length = len(sent.body) if isinstance(sent.body, bytes) else sent.content_length
             await sent.prepare(request)
             await sent.write_eof()
             if request.transport is None or request.transport.is_closing():

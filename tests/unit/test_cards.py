@@ -60,7 +60,7 @@ MESSAGES = {
         )
     ),
     "card-blocked": lambda: cards.card(
-        shown.change(blockers=("fintech-ledger has no instance in us-west-2",), reason="", plan=(), approval=None)
+        shown.change(blockers=("fintech-ledger has no instance in us-west-2",), plan=(), approval=None)
     ),
     "card-running": lambda: cards.card(shown.running()),
     "card-denied": lambda: cards.card(
@@ -69,7 +69,9 @@ MESSAGES = {
             approval=shown.approval(state="decided", outcome="deny", votes=(NO,)),
         )
     ),
-    "card-expired": lambda: cards.card(shown.change(state="expired", approval=shown.approval(state="expired"))),
+    "card-expired": lambda: cards.card(
+        shown.change(state="expired", reason="", approval=shown.approval(state="expired"))
+    ),
     "card-done": lambda: cards.card(shown.done()),
     "card-dry-run": lambda: cards.dry_run(shown.change(state="dry_run", approval=None)),
     "ask": lambda: cards.call_to_decide(shown.change(), shown.approval()),
@@ -80,10 +82,12 @@ MESSAGES = {
     "board-held": lambda: board_of(shown.held(), T0 + 400),
     "board-done": lambda: board_of(shown.done(), T0 + 9999),
     "hold-open": hold_of,
-    "hold-decided": lambda: hold_of(state="decided", outcome="retry", by="U0000LEAD01", votes=(LEAD,), decided_at=T0 + 320),
+    "hold-decided": lambda: hold_of(
+        state="decided", outcome="retry", by="U0000LEAD01", votes=(LEAD,), decided_at=T0 + 320
+    ),
     "report": lambda: report(shown.done(), shown.done().report),
     "table": lambda: replies.table(
-        Table("Runs", ("id", "what", "state"), (("c0ffee", "us-east-1 → us-west-2", "done"), ("b00", "a & b", "denied")), "2 of 9")
+        Table("Runs", ("id", "what"), (("c0ffee", "us-east-1 → us-west-2"), ("b00", "a & b")), "2 of 9")
     ),
     "text": lambda: replies.text(Text("Usage: /failover REGION, *not* <!channel>; ask <@U0000LEAD01>")),
 }  # fmt: skip
