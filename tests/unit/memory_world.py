@@ -76,7 +76,7 @@ class MemoryWorld:
             for region, place in self.estate.regions.items()
             for name, size in place.node_groups.items()
         }
-        self.stopped: set[tuple[str, str]] = set()
+        self.stops: set[tuple[str, str]] = set()
         self.weights = {name: {EAST: 100, WEST: 0} for name in names}
         self.silent: set[str] = set()
         self.share: dict[str, float] | None = {EAST: 100.0, WEST: 0.0}
@@ -180,7 +180,7 @@ class MemoryWorld:
 
     def is_stopped(self, region: str) -> bool:
         """Whether health checkers find the Region's STOP object."""
-        return any(key == f"STOP-{region}" for _, key in self.stopped)
+        return any(key == f"STOP-{region}" for _, key in self.stops)
 
     def records(self, zone_id: str, name: str) -> tuple[WeightedRecord, ...]:
         self._reach(EAST)
@@ -203,12 +203,15 @@ class MemoryWorld:
         self._reach(region)
         return bucket, key
 
+    def stopped(self, region: str, bucket: str, key: str) -> bool:
+        return self.stop_place(region, bucket, key) in self.stops
+
     def stop(self, region: str, bucket: str, key: str, why: str) -> None:
-        self.stopped.add(self.stop_place(region, bucket, key))
+        self.stops.add(self.stop_place(region, bucket, key))
         self._did(f"stop {key}")
 
     def unstop(self, region: str, bucket: str, key: str) -> None:
-        self.stopped.discard(self.stop_place(region, bucket, key))
+        self.stops.discard(self.stop_place(region, bucket, key))
         self._did(f"unstop {key}")
 
     # Clusters

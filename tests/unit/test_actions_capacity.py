@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from memory_world import WEST, MemoryWorld
+from visits import apply, look, settle
+
+from bot.verdict import Kind
+
+NODES = {
+    "region": WEST,
+    "cluster": "fintech-prod-secondary",
+    "group": "general",
+    "minimum": 6,
+    "desired": 6,
+    "ready": 6,
+}
+API = {"namespace": "production", "name": "api-gateway", "replicas": 9, "critical": True}
+HELP = {"namespace": "insights", "name": "help-center", "replicas": 2, "critical": False}
+
+
+def replicas(*items: dict[str, Any]) -> dict[str, Any]:
+    """Bring these services to their peak in us-west-2."""
+    return {"region": WEST, "workloads": list(items)}
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "why"),
+    [
+        ({}, Kind.FAIL, "kept at 3 nodes"),
+        ({"minimum": 6, "desired": 6}, Kind.PASS, "6 nodes ready"),
+        # More than asked for is never taken away.
+        ({"minimum": 7, "desired": 8}, Kind.PASS, "8 nodes ready"),
+        ({"minimum": 6, "desired": 6, "status": "UPDATING"}, Kind.INCONCLUSIVE, "being changed"),
+        # The autoscaler could go below the peak again.
+        ({"desired": 6}, Kind.FAIL, "6 are wanted"),
+    ],
+)
+def test_a_node_group_is_judged_by_size_and_ready_nodes(group: dict[str, Any], kind: Kind, why: str) -> None:
+    """Done is: active, minimum and desired raised, and as many nodes ready."""
+    world = MemoryWorld()
+    world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], **group)
+    verdict = look(world.ports(), "capacity.nodes@1", NODES)
+    assert verdict.kind == kind
+    assert why in verdict.why
+
+
+def test_nodes_that_do_not_come_fail_with_what_aws_says() -> None:
+    """A health issue is a reason to hold, not to wait in silence."""
+
+    class Short(MemoryWorld):
+        def nodes_ready(self, region: str) -> int:
+            return 3
+
+    world = Short()
+    world.groups[WEST, "general"] = replace(
+        world.groups[WEST, "general"], minimum=6, desired=6, issues=("AsgInstanceLaunchFailures",)
+    )
+    verdict = look(world.ports(), "capacity.nodes@1", NODES)
+    assert verdict.kind == Kind.FAIL
+    assert "AsgInstanceLaunchFailures" in verdict.why
+    world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], issues=())
+    assert look(world.ports(), "capacity.nodes@1", NODES).kind == Kind.INCONCLUSIVE
+
+
+def test_a_larger_group_is_left_as_it_is() -> None:
+    """Raising never lowers what an autoscaler has added."""
+    world = MemoryWorld()
+    world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], desired=8)
+    assert settle(world.ports(), "capacity.nodes@1", NODES).kind == Kind.PASS
+    assert (world.groups[WEST, "general"].minimum, world.groups[WEST, "general"].desired) == (6, 8)
+
+
+def test_minimums_rise_to_the_peak_and_services_follow() -> None:
+    """The HPA's minimum is raised, never the Deployment's replicas under it."""
+    world = MemoryWorld()
+    assert settle(world.ports(), "capacity.replicas@1", replicas(API, HELP)).kind == Kind.PASS
+    assert world.calls == [f"minimum {WEST} api-gateway 9", f"minimum {WEST} help-center 2"]
+
+
+def test_the_hpa_s_own_maximum_is_the_limit() -> None:
+    """A peak above the maximum is met at the maximum."""
+    world = MemoryWorld()
+    assert settle(world.ports(), "capacity.replicas@1", replicas({**API, "replicas": 50})).kind == Kind.PASS
+    assert world.pods[WEST, "production/api-gateway"].minimum == 20
+
+
+def test_a_deployment_without_hpa_is_scaled() -> None:
+    """Where no autoscaler decides, the replicas are the peak."""
+    world = MemoryWorld()
+    world._change(WEST, "insights", "help-center", minimum=None, maximum=None)
+    assert settle(world.ports(), "capacity.replicas@1", replicas(HELP)).kind == Kind.PASS
+    assert world.calls == [f"scale {WEST} help-center 2"]
+
+
+@pytest.mark.parametrize(("item", "kind"), [(API, Kind.INCONCLUSIVE), (HELP, Kind.PASS)])
+def test_only_critical_services_are_waited_for(item: dict[str, Any], kind: Kind) -> None:
+    """One sick report service does not hold payments; it is named."""
+    world = MemoryWorld()
+    apply(world.ports(), "capacity.replicas@1", replicas(item))
+    world._change(WEST, item["namespace"], item["name"], ready=0)
+    verdict = look(world.ports(), "capacity.replicas@1", replicas(item))
+    assert verdict.kind == kind
+    assert item["name"] in verdict.why
+
+
+def test_rest_comes_back_and_nodes_stay_for_the_autoscaler() -> None:
+    """Minimums go down to rest; nobody terminates a node by hand."""
+    world = MemoryWorld()
+    settle(world.ports(), "capacity.nodes@1", NODES)
+    settle(world.ports(), "capacity.replicas@1", replicas(API))
+    rest = {
+        "region": WEST,
+        "workloads": [{"namespace": "production", "name": "api-gateway", "minimum": 4}],
+        "groups": [{"cluster": "fintech-prod-secondary", "group": "general", "minimum": 3}],
+    }
+    assert settle(world.ports(), "capacity.restore@1", rest).kind == Kind.PASS
+    assert world.pods[WEST, "production/api-gateway"].minimum == 4
+    assert (world.groups[WEST, "general"].minimum, world.groups[WEST, "general"].desired) == (3, 6)
