@@ -166,7 +166,7 @@ class Player:
                     self._found[step.name] = found
                 return f"seen: {short(found, 100)}"
             if await self._control.now() >= until:
-                last = "; the last message is: " + short(seen[-1]) if seen else "; there is no message"
+                last = "; the last message is: " + short(seen[-1], 500) if seen else "; there is no message"
                 raise Unfulfilled(f"not seen within {step.within:g} s: {step.title()}{last}")
             await asyncio.sleep(POLL_SECONDS)
 
@@ -175,12 +175,12 @@ class Player:
         until = await self._control.now() + step.within
         while True:
             seen = await self._new(wanted["channel"], wanted["user"])
-            texts = [self._response, *(text_of(m) for m in seen if m.get("ephemeral_to"))]
-            told = [text for text in texts if text and re.search(str(wanted["text"]), text)]
+            answers = [{"text": self._response}, *(m for m in seen if m.get("ephemeral_to"))]
+            told = [answer for answer in answers if re.search(str(wanted["text"]), text_of(answer))]
             if told:
-                return f"{wanted['user']} is told: {' '.join(told[-1].split())[:140]}"
+                return f"{wanted['user']} is told: {short(told[-1])}"
             if await self._control.now() >= until:
-                heard = " / ".join(" ".join(text.split())[:200] for text in texts if text) or "nothing"
+                heard = " / ".join(short(answer, 300) for answer in answers if answer["text"]) or "nothing"
                 raise Unfulfilled(f"{wanted['user']} was told {heard}, not /{wanted['text']}/")
             await asyncio.sleep(POLL_SECONDS)
 
