@@ -28,3 +28,4 @@ bench: install                          # figures, as ratios to a floor measured
 lock:                                   # requirements/ anew from pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --group dev --all-extras pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes pyproject.toml -o requirements/run.txt
+	echo 'setuptools>=80' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes - -o requirements/build.txt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlmodel import col, select
 
@@ -32,11 +32,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans from a fresh observation."""
+    """Plans from a fresh observation; `kept` holds the newest one of each change that waits for an answer."""
 
     ports: Ports
     database: Database
     clock: Clock
+    kept: dict[str, Planned] = field(default_factory=dict)
 
     def plan(self, estate: Estate, request: Request, *, like: Plan | None = None) -> Planned:
         """What would be done now.

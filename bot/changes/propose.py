@@ -72,6 +72,7 @@ class Proposer:
             else:
                 record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
                 ask(record, estate, change)
+        self.planner.kept[change.id] = planned
         return Proposal(change.id, dry_run)
 
     def replace(self, change_id: str, planned: Planned, why: list[str], decision_id: str) -> None:

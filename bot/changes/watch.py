@@ -31,7 +31,6 @@ class Watch:
     estates: Estates
     planner: Planner
     trail: Trail
-    _newest: dict[str, Planned] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -48,7 +47,7 @@ class Watch:
 
     def fresh(self, change: Change, shown: Plan) -> Planned:
         """A plan made from an observation no older than FRESH_SECONDS; observes now when there is none."""
-        newest = self._newest.get(change.id)
+        newest = self.planner.kept.get(change.id)
         if newest is not None and self.planner.clock.monotonic() - newest.at < FRESH_SECONDS:
             return newest
         return self._observe(change, shown)
@@ -56,7 +55,7 @@ class Watch:
     def _observe(self, change: Change, shown: Plan) -> Planned:
         request = Request.from_json(json.loads(change.request))
         planned = self.planner.plan(self.estates.now, request, like=shown)
-        self._newest[change.id] = planned
+        self.planner.kept[change.id] = planned
         return planned
 
     def expire(self) -> None:
@@ -97,9 +96,9 @@ class Watch:
     def _look(self) -> None:
         with self.trail.database.read() as session:
             changes = session.exec(select(Change).where(Change.state == "proposed")).all()
-        for gone in self._newest.keys() - {c.id for c in changes}:
-            del self._newest[gone]
+        for gone in self.planner.kept.keys() - {c.id for c in changes}:
+            del self.planner.kept[gone]
         for change in changes:
-            newest = self._newest.get(change.id)
+            newest = self.planner.kept.get(change.id)
             if newest is None or self.planner.clock.monotonic() - newest.at >= _AGAIN_SECONDS:
                 self._observe(change, Plan.model_validate_json(change.plan))
