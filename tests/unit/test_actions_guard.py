@@ -56,7 +56,7 @@ def fence(world: MemoryWorld, args: dict[str, Any]) -> None:
 
 def send_away(world: MemoryWorld) -> None:
     """Name servers answer us-west-2 alone."""
-    world.stopped.add(("bucket", f"STOP-{EAST}"))
+    world.stops.add(("bucket", f"STOP-{EAST}"))
 
 
 def test_nothing_done_keeps_the_guard_closed() -> None:
@@ -140,7 +140,7 @@ def test_an_answer_that_comes_back_starts_the_wait_anew() -> None:
     args = args_of(world)
     look(world.ports(), GUARD, args)
     world.clock.at += 100
-    world.stopped.clear()
+    world.stops.clear()
     look(world.ports(), GUARD, args)
     send_away(world)
     look(world.ports(), GUARD, args)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from memory_world import EAST, WEST, MemoryWorld
+
+from bot.facts.survey import survey
+from bot.ports import ClusterState, GlobalDatabase
+from runbooks.preflight import Preflight, preflight
+from runbooks.request import Request
+
+
+def judged(world: MemoryWorld, to: str = WEST, *, planned: bool = False) -> Preflight:
+    """The preflight of a move, from a fresh survey."""
+    seen = survey(world.ports(), world.estate)
+    return preflight(world.estate, seen, Request(to, planned, "a test"))
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_world_at_rest_has_no_blocker(*, planned: bool) -> None:
+    """Either move can be asked for."""
+    found = judged(MemoryWorld(), planned=planned)
+    assert found.blockers == ()
+    assert not found.already
+    assert found.order == ("healthy" if planned else "limping")
+
+
+def test_an_unknown_region_is_refused_with_the_nearest_one() -> None:
+    """A slip of the finger gets the name it meant."""
+    found = judged(MemoryWorld(), "us-west-1")
+    assert found.blockers == ("us-west-1 is not a Region of this estate. Did you mean us-west-2?",)
+
+
+def test_the_region_that_serves_already_is_refused() -> None:
+    """Nothing would move."""
+    found = judged(MemoryWorld(), EAST)
+    assert found.already
+    assert found.blockers == (f"{EAST} already serves: every writer is there and every name leads there.",)
+
+
+def _dark(region: str) -> Callable[[MemoryWorld], None]:
+    return lambda world: world.dark.add(region)
+
+
+def _stop_west(world: MemoryWorld) -> None:
+    world.stops.add(("fintech-stop-us-east-1", f"STOP-{WEST}"))
+
+
+def _move(to: str) -> Callable[[MemoryWorld], None]:
+    def move(world: MemoryWorld) -> None:
+        world.moving["payments"] = ("failing-over", world.arn("payments", to))
+
+    return move
+
+
+def _lag(seconds: float | None) -> Callable[[MemoryWorld], None]:
+    return lambda world: world.lag.update(ledger=seconds)
+
+
+def _undeployed(world: MemoryWorld) -> None:
+    del world.pods[WEST, "production/payment-service"]
+
+
+def _short(world: MemoryWorld) -> None:
+    key = (WEST, "general")
+    world.groups[key] = replace(world.groups[key], issues=("InstanceLimitExceeded",))
+
+
+def _metrics_down(world: MemoryWorld) -> None:
+    world.share = None
+
+
+@pytest.mark.parametrize(
+    ("trouble", "unplanned", "planned"),
+    [
+        # Unknown about the target holds either move; about the Region being left only a planned one.
+        (_dark(WEST), "cluster cannot be used", "cluster cannot be used"),
+        (_dark(EAST), "", "Without --planned: `/failover us-west-2`"),
+        (_stop_west, "itself stopped", "itself stopped"),
+        # A move to the target is waited for, any other is someone else's.
+        (_move(WEST), "", "being moved already"),
+        (_move(EAST), "being moved already", "being moved already"),
+        # An unplanned move loses what lags, a planned one waits for it.
+        (_lag(301), "lags 5 min 1 s", ""),
+        (_lag(None), "how much would be lost", ""),
+        (_lag(300), "", ""),
+        (_undeployed, "", "payment-service is critical"),
+        (_short, "", "InstanceLimitExceeded"),
+        (_metrics_down, "", ""),
+    ],
+)
+def test_what_blocks_a_move(trouble: Callable[[MemoryWorld], None], unplanned: str, planned: str) -> None:
+    """Each trouble by itself, for both kinds of move; an empty text is no blocker."""
+    for is_planned, expected in ((False, unplanned), (True, planned)):
+        world = MemoryWorld()
+        trouble(world)
+        blockers = " ".join(judged(world, planned=is_planned).blockers)
+        assert expected in blockers
+        assert bool(blockers) is bool(expected)
+
+
+def test_a_version_that_differs_in_the_minor_blocks() -> None:
+    """Aurora promotes only the same major and minor; a patch may differ."""
+
+    class Older(MemoryWorld):
+        version = "16.4"
+
+        def cluster(self, region: str, cluster: str) -> ClusterState:
+            found = super().cluster(region, cluster)
+            return replace(found, engine_version=self.version) if cluster == "fintech-ledger-usw2" else found
+
+    world = Older()
+    assert "ledger runs 16.4 in us-west-2" in judged(world).blockers[0]
+    world.version = "16.6.1"
+    assert judged(world).blockers == ()
+
+
+def test_a_headless_secondary_blocks() -> None:
+    """A cluster without an instance would answer nobody after its promotion."""
+
+    class Headless(MemoryWorld):
+        def cluster(self, region: str, cluster: str) -> ClusterState:
+            return replace(
+                super().cluster(region, cluster), instances=() if region == WEST else ("available",)
+            )
+
+    assert any("no instance" in blocker for blocker in judged(Headless()).blockers)
+
+
+def test_a_database_without_a_cluster_in_the_target_blocks() -> None:
+    """There is nothing to promote."""
+
+    class Detached(MemoryWorld):
+        def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+            found = super().global_database(region, identifier)
+            return replace(found, members=tuple(m for m in found.members if m.region == EAST))
+
+    assert "payments has no cluster in us-west-2." in judged(Detached()).blockers
+
+
+def test_the_order_follows_from_who_answers() -> None:
+    """A Region that cannot be fenced is left by its customers first, and so is an empty one."""
+    dark = judged(MemoryWorld(dark={EAST}))
+    assert dark.order == "dark"
+    assert "cannot be fenced" in dark.order_why
+    empty = MemoryWorld()
+    empty.stops.add(("fintech-stop-us-west-2", f"STOP-{EAST}"))
+    assert judged(empty).order == "dark"
+
+
+def test_growing_lag_of_a_silent_writer_warns_and_does_not_block() -> None:
+    """The reading grows a second a second once the writer is silent: it is not what would be lost."""
+    world = MemoryWorld(dark={EAST})
+    world.lag["ledger"] = 900.0
+    found = judged(world)
+    assert found.blockers == ()
+    assert any("ledger lags 15 min" in warning for warning in found.warnings)
+
+
+def test_losses_are_told_per_database_that_still_moves() -> None:
+    """What people approve names each writer, its lag, and leaves out those that are there."""
+    world = MemoryWorld()
+    world.writer["reporting"] = WEST
+    found = judged(world)
+    assert found.losses == (
+        "payments: may lose 0.3 s of writes (lag now).",
+        "ledger: may lose 0.3 s of writes (lag now).",
+    )
+    assert "reporting is already written in us-west-2." in found.warnings
