@@ -139,7 +139,7 @@ def done(**more: Any) -> ChangeView:
     run = RunView("run-c0ffee", "done", True, "", T0 + 41, T0 + 440, found)
     report = ReportView(
         "Customers are served from us-west-2.",
-        (Figure("Payments check", "201 in 0.4 s", True), Figure("On the new writer", "21 of 21", True)),
+        (Figure("Payments check", "201 in 0.4 s", True), Figure("Recovery time", "20 min of 15 min", False)),
         (("detect", 12.0), ("decide", 41.0), ("execute", 340.0), ("verify", 47.0)),
         440.0, 900, (("payments", 0.8), ("ledger", None), ("reporting", 400.0)), 300,
         "unknown until reconciled", "Verified: 212 rows, unbroken.",

@@ -42,7 +42,9 @@ def board(view: ChangeView, run: RunView, now: float) -> b.Body:
     blocks.append(b.section("\n".join([_clock(view, run, now), _progress(steps)])))
     if troubled := [s for s in steps if s.state in {"held", "unconfirmed"}]:
         blocks += b.sections(["*Not seen done*", *(f"{_line(s, now)}{_why(s)}" for s in troubled)])
-    blocks += b.sections(_phases(steps, now), limit=2800)
+    if moving := [s for s in steps if s.state == "active"]:
+        blocks += b.sections(["*Now*", *(f"{_line(s, now)}{_why(s)}" for s in moving)])
+    blocks += _phases(steps, now)
     if run.state == "running":
         blocks += b.actions(_buttons(run), f"change:{view.id}")
     blocks.append(b.context(_small_print(run)))
@@ -70,26 +72,30 @@ def _progress(steps: list[StepView]) -> str:
     return f"{'▰' * part}{'▱' * (10 - part)}  *{ended} of {len(steps)}* steps"
 
 
-def _phases(steps: list[StepView], now: float) -> list[str]:
-    lines: list[str] = []
+def _phases(steps: list[StepView], now: float) -> list[b.Block]:
+    """A paragraph for each phase that has begun; what has not yet is one line each."""
+    begun: list[b.Block] = []
+    to_come: list[str] = []
     for phase, group in _by_phase(steps).items():
         name = escape(phase.replace("_", " ").capitalize()) or "Steps"
         ended = sum(s.state in _ENDED for s in group)
-        if ended == len(group) > LINES_OF_A_PHASE:
-            lines.append(f"✅ *{name}*: all {len(group)} steps{_took(group)}")
-            continue
-        lines.append(f"*{name}*" + (f" · {ended} of {len(group)}" if len(group) > 1 else ""))
-        lines += _lines(group, now)
-    return lines
+        if all(s.state == "pending" for s in group):
+            count = f"{len(group)} steps" if len(group) > 1 else "1 step"
+            lock = "  🔒 _no way back after the first_" if any(s.commits for s in group) else ""
+            to_come.append(f"▫️ {name} · {count}{lock}")
+        elif ended == len(group) > LINES_OF_A_PHASE:
+            begun.append(b.section(f"*{name}*\n✅ all {len(group)} steps{_took(group)}"))
+        else:
+            count = f" · {ended} of {len(group)}" if len(group) > 1 else ""
+            begun += b.sections([f"*{name}*{count}", *_lines(group, now)])
+    return begun + (b.sections(["*To come*", *to_come]) if to_come else [])
 
 
 def _lines(group: list[StepView], now: float) -> list[str]:
     if len(group) <= LINES_OF_A_PHASE:
         return [_line(s, now) for s in group]
-    moving = [s for s in group if s.state not in _ENDED and s.state != "pending"]
-    shown = moving[:LINES_OF_A_PHASE] or [s for s in group if s.state == "pending"][:2]
-    rest = len(group) - len(shown)
-    return [*(_line(s, now) for s in shown), f"      … and {rest} more"]
+    shown = [s for s in group if s.state not in _ENDED and s.state != "pending"][:LINES_OF_A_PHASE]
+    return [*(_line(s, now) for s in shown), f"      … and {len(group) - len(shown)} more"]
 
 
 def _line(step: StepView, now: float) -> str:
@@ -104,12 +110,11 @@ def _line(step: StepView, now: float) -> str:
             line += f" of about {span(step.expect_seconds)}"
     if step.state == "active" and step.attempts > 1:
         line += f" · try {step.attempts}"
-    # What troubles it stands at the top of the board already.
-    return line + (_why(step) if step.state == "active" else "")
+    return line
 
 
 def _why(step: StepView) -> str:
-    return f"\n      {clip(words(step.why), 600)}" if step.why else ""
+    return f"\n      {clip(words(step.why), 250)}" if step.why else ""
 
 
 def _took(group: list[StepView]) -> str:

@@ -165,7 +165,7 @@ def _way_back(plan: tuple[StepView, ...]) -> str:
     commit = next((i for i, s in enumerate(plan, 1) if s.commits), None)
     if commit is None:
         return "one click, at any step"
-    title = clip(escape(plan[commit - 1].title), 200)
+    title = clip(escape(plan[commit - 1].title.partition(";")[0]), 200)
     return f"one click until step {commit} (_{title}_); after it, only forward"
 
 

@@ -86,6 +86,7 @@ MESSAGES = {
         state="decided", outcome="retry", by="U0000LEAD01", votes=(LEAD,), decided_at=T0 + 320
     ),
     "report": lambda: report(shown.done(), shown.done().report),
+    "report-without-figures": lambda: report(shown.done(), replace(shown.done().report, figures=())),
     "table": lambda: replies.table(
         Table("Runs", ("id", "what"), (("c0ffee", "us-east-1 → us-west-2"), ("b00", "a & b")), "2 of 9")
     ),
