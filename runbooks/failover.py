@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
+from runbooks import fencing, promoting, ready, traffic
+from runbooks.checks import checks
 from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
@@ -47,56 +49,57 @@ def failover(
 
 def _dark(make: Steps) -> list[Step]:
     """Customers leave first; capacity comes beside and never delays a promotion."""
-    hold = make.hold_sync(make.to)
-    stop = make.stop_traffic(())
-    answers = make.answers([stop.id], every=False)
-    drained = make.drained([answers.id], on_fail="go_on")
-    nodes = make.nodes([hold.id], on_fail="go_on")
-    replicas = make.replicas([hold.id])
-    steps = [hold, stop, answers, drained, *nodes, replicas, make.fence_workloads((), on_fail="go_on")]
+    hold = ready.hold_sync(make, make.to)
+    stop = traffic.stop(make, ())
+    answers = traffic.answers(make, [stop.id], every=False)
+    drained = traffic.drained(make, [answers.id], on_fail="go_on")
+    nodes = ready.nodes(make, [hold.id], on_fail="go_on")
+    replicas = ready.replicas(make, [hold.id, *ids(nodes)])
+    steps = [hold, stop, answers, drained, *nodes, replicas, fencing.workloads(make, (), on_fail="go_on")]
     if make.moving:
-        network = make.fence_network((), on_fail="go_on")
-        steps += [network, make.fence_confirm(["fence/workloads", network.id], on_fail="go_on")]
+        network = fencing.network(make, (), on_fail="go_on")
+        steps += [network, fencing.confirm(make, ["fence/workloads", network.id], on_fail="go_on")]
         # The guard itself looks for either proof, so it need not wait for attempts on a silent Region.
-        steps.append(make.guard("emptied", [stop.id]))
-    promotions = make.promote(PROMOTION, ["guard"])
-    services = make.services([replicas.id])
-    writes = make.writes(())
-    activate = make.activate([*ids(promotions), replicas.id])
-    heartbeats = make.heartbeats()
+        steps.append(fencing.guard(make, "emptied", [stop.id]))
+    promotions = promoting.promote(make, PROMOTION, ["guard"])
+    # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
+    services = promoting.services(make, ())
+    writes = promoting.writes(make, ())
+    activate = promoting.activate(make, ids(promotions))
+    heartbeats = promoting.heartbeats(make)
     steps += [*promotions, *services, *writes, *activate, *heartbeats]
-    checks = make.checks([*ids(services), answers.id], ids(writes))
-    return [*steps, *checks, *_end(make, [checks[1].id, *ids(activate)], [make.to])]
+    proofs = checks(make, [*ids(services), answers.id], ids(writes))
+    return [*steps, *proofs, *_end(make, [proofs[1].id, replicas.id, *ids(activate)], [make.to])]
 
 
 def _limping(make: Steps) -> list[Step]:
     """The old Region answers: make ready, fence it, see it refuse a write, promote, then move customers."""
-    holds = [make.hold_sync(make.to), make.hold_sync(make.old)]
-    nodes = make.nodes([holds[0].id], on_fail="hold")
-    replicas = make.replicas([holds[0].id])
-    ready = [*ids(nodes), replicas.id, holds[1].id]
-    stopped = make.fence_workloads(ready, on_fail="hold")
+    holds = [ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)]
+    nodes = ready.nodes(make, [holds[0].id], on_fail="hold")
+    replicas = ready.replicas(make, [holds[0].id, *ids(nodes)])
+    prepared = [*ids(nodes), replicas.id, holds[1].id]
+    stopped = fencing.workloads(make, prepared, on_fail="hold")
     steps = [*holds, *nodes, replicas, stopped]
     if make.moving:
-        network = make.fence_network(ready, on_fail="hold")
-        confirm = make.fence_confirm([stopped.id, network.id], on_fail="hold")
-        steps += [network, confirm, make.guard("fenced", [confirm.id])]
-    promotions = make.promote(PROMOTION, ["guard"])
-    services = make.services([replicas.id, stopped.id])
-    writes = make.writes([stopped.id])
-    activate = make.activate([*ids(promotions), stopped.id])
-    steps += [*promotions, *services, *writes, *activate, *make.heartbeats()]
-    stop = make.stop_traffic([*ids(services), *ids(writes)])
-    answers = make.answers([stop.id], every=False)
-    drained = make.drained([answers.id], on_fail="hold")
-    checks = make.checks(ids(services), [answers.id])
-    end = _end(make, [checks[1].id, drained.id, *ids(activate)], [make.to])
-    return [*steps, stop, answers, drained, *checks, *end]
+        network = fencing.network(make, prepared, on_fail="hold")
+        confirm = fencing.confirm(make, [stopped.id, network.id], on_fail="hold")
+        steps += [network, confirm, fencing.guard(make, "fenced", [confirm.id])]
+    promotions = promoting.promote(make, PROMOTION, ["guard"])
+    services = promoting.services(make, [replicas.id, stopped.id])
+    writes = promoting.writes(make, [stopped.id])
+    activate = promoting.activate(make, [*ids(promotions), stopped.id])
+    steps += [*promotions, *services, *writes, *activate, *promoting.heartbeats(make)]
+    stop = traffic.stop(make, [*ids(services), *ids(writes)])
+    answers = traffic.answers(make, [stop.id], every=False)
+    drained = traffic.drained(make, [answers.id], on_fail="hold")
+    proofs = checks(make, ids(services), [answers.id])
+    end = _end(make, [proofs[1].id, drained.id, *ids(activate)], [make.to])
+    return [*steps, stop, answers, drained, *proofs, *end]
 
 
 def _end(make: Steps, needs: list[str], released: list[str]) -> list[Step]:
-    restore = make.restore(needs)
-    return [restore, *(make.release_sync(region, [restore.id]) for region in released)]
+    restore = ready.restore(make, needs)
+    return [restore, *(ready.release_sync(make, region, [restore.id]) for region in released)]
 
 
 def _notes(make: Steps, found: Preflight) -> list[str]:

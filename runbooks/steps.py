@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from bot.actions.kinds import KINDS
 from bot.errors import Refused
 from bot.estate import Estate, Service
-from bot.facts.survey import Survey, stop_key
+from bot.facts.survey import Survey
 from bot.plan import Call, OnFail, Step
 from runbooks.preflight import Preflight, moved
 from runbooks.request import Request
@@ -108,7 +108,7 @@ class Steps:
             "unknown": self.survey.unknown,
         }
 
-    def make(
+    def step(
         self,
         step_id: str,
         do: str,
@@ -139,404 +139,16 @@ class Steps:
             expect_seconds=round(expected),
         )
 
-    def hold_sync(self, region: str) -> Step:
-        """Argo CD held; where there is none, the run goes on."""
-        args = {"region": region}
-        return self.make(
-            f"sync/hold/{region}",
-            "sync.hold@1",
-            args,
-            "prepare",
-            blocks=[f"sync/{region}"],
-            undo=Call(do="sync.release@1", args=args),
-            on_fail="go_on",
-        )
-
-    def release_sync(self, region: str, needs: Iterable[str]) -> Step:
-        """Argo CD free again."""
-        return self.make(
-            f"sync/release/{region}",
-            "sync.release@1",
-            {"region": region},
-            "restore",
-            needs,
-            blocks=[f"sync/{region}"],
-            on_fail="go_on",
-        )
-
-    def nodes(self, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
-        """Node groups of the target up to the size that the estate gives the Region that serves."""
-        here = self.estate.regions[self.to]
-        wanted = {name: self._nodes_wanted(name) for name in here.node_groups}
-        steps = []
-        for name, count in wanted.items():
-            seen = (self.survey.regions[self.to].groups or {}).get(name)
-            undo = None
-            if seen is not None:
-                back = {"cluster": here.cluster, "group": name, "minimum": seen.minimum}
-                rest = {"region": self.to, "workloads": [], "groups": [back]}
-                undo = Call(do="capacity.restore@1", args=rest)
-            args = {
-                "region": self.to,
-                "cluster": here.cluster,
-                "group": name,
-                "minimum": count,
-                "desired": count,
-                "ready": sum(wanted.values()),
-            }
-            blocks = [f"capacity/{self.to}"]
-            step_id = f"capacity/nodes/{name}"
-            steps.append(
-                self.make(
-                    step_id,
-                    "capacity.nodes@1",
-                    args,
-                    "capacity",
-                    needs,
-                    blocks=blocks,
-                    undo=undo,
-                    on_fail=on_fail,
-                )
-            )
-        return steps
-
-    def _nodes_wanted(self, group: str) -> int:
-        sizes = [r.node_groups[group].desired for r in self.estate.regions.values() if group in r.node_groups]
-        return min(self.estate.regions[self.to].node_groups[group].max, max(sizes))
-
-    def replicas(self, needs: Iterable[str]) -> Step:
-        """HPA minimums of the target's services up to the sampled peak; what runs once stays off."""
-        workloads, before = [], []
-        seen = self.survey.regions[self.to].workloads or {}
-        for name, service in _by_place(self.estate):
-            if service.kind != "service":
-                continue
-            place = {"namespace": service.namespace, "name": name}
-            workloads.append({**place, "replicas": self._peak(name, service), "critical": service.critical})
-            if (found := seen.get(f"{service.namespace}/{name}")) is not None:
-                rest = {"replicas": found.wanted} if found.minimum is None else {"minimum": found.minimum}
-                before.append({**place, **rest})
-        undo = Call(do="capacity.restore@1", args={"region": self.to, "workloads": before, "groups": []})
-        args = {"region": self.to, "workloads": workloads}
-        return self.make(
-            "capacity/replicas",
-            "capacity.replicas@1",
-            args,
-            "capacity",
-            needs,
-            blocks=[f"capacity/{self.to}"],
-            undo=undo,
-        )
-
-    def _peak(self, name: str, service: Service) -> int:
-        least = max(service.replicas, self.peaks.get(name, 0))
-        if service.autoscale is None:
-            return least
-        return min(service.autoscale.max, max(least, service.autoscale.min))
-
-    def restore(self, needs: Iterable[str]) -> Step:
-        """Minimums of the serving Region back to the estate's rest; autoscalers go down by themselves."""
-        here = self.estate.regions[self.to]
-        args = {
-            "region": self.to,
-            "workloads": [
-                {"namespace": s.namespace, "name": name, "minimum": s.autoscale.min}
-                for name, s in _by_place(self.estate)
-                if s.autoscale is not None and s.kind == "service"
-            ],
-            "groups": [
-                {"cluster": here.cluster, "group": name, "minimum": group.min}
-                for name, group in here.node_groups.items()
-            ],
-        }
-        blocks = [f"capacity/{self.to}"]
-        return self.make("restore", "capacity.restore@1", args, "restore", needs, blocks=blocks)
-
-    def fence_workloads(self, needs: Iterable[str], *, on_fail: OnFail, skippable: bool = True) -> Step:
-        """Everything that may write in the old Region, stopped."""
-        seen = self.survey.regions[self.old].workloads
-        workloads, before = [], []
-        for name, service in _by_place(self.estate):
-            if not service.writes and service.kind == "service":
-                continue
-            place = {"namespace": service.namespace, "name": name}
-            workloads.append(place)
-            found = None if seen is None else seen.get(f"{service.namespace}/{name}")
-            # What was off before stays off when the step is undone.
-            if found is None or found.wanted > 0:
-                least = service.autoscale.min if service.autoscale else 0
-                before.append({**place, "replicas": max(1, service.replicas, least)})
-        return self.make(
-            "fence/workloads",
-            "fence.workloads@1",
-            {"region": self.old, "workloads": workloads},
-            "fence",
-            needs,
-            blocks=[f"region/{self.old}"],
-            undo=Call(do="workload.activate@1", args={"region": self.old, "workloads": before}),
-            on_fail=on_fail,
-            skippable=skippable,
-        )
-
-    def fence_network(self, needs: Iterable[str], *, on_fail: OnFail) -> Step:
-        """The old Region's database subnets, cut off."""
-        args = {"region": self.old, "subnets": list(self.estate.regions[self.old].database_subnets)}
-        return self.make(
-            "fence/network",
-            "fence.network@1",
-            args,
-            "fence",
-            needs,
-            blocks=[f"region/{self.old}"],
-            undo=Call(do="fence.open@1", args=args),
-            on_fail=on_fail,
-        )
-
-    def fence_confirm(self, needs: Iterable[str], *, on_fail: OnFail) -> Step:
-        """A write from inside the old Region, seen refused."""
-        args = {
-            "region": self.old,
-            "databases": [self._secret(name) for name in self.moving],
-            "image": self.estate.probe_image,
-        }
-        return self.make("fence/confirm", "fence.confirm@1", args, "fence", needs, on_fail=on_fail)
-
-    def guard(self, how: str, needs: Iterable[str]) -> Step:
-        """One writer: never skippable."""
-        fence = self.fence_workloads((), on_fail="hold")
-        args = {
-            "how": how,
-            "from": self.old,
-            "to": self.to,
-            "workloads": fence.args["workloads"],
-            "subnets": list(self.estate.regions[self.old].database_subnets),
-            "databases": [
-                {**self._secret(name), "global_cluster": self.estate.databases[name].global_cluster}
-                for name in self.moving
-            ],
-            "confirm_step": "fence/confirm",
-            "names": self.names,
-            "name_servers": list(self.estate.dns.name_servers),
-            "addresses": self._addresses(),
-            "share_query": self.estate.metrics.share,
-            "limit_percent": LIMIT_PERCENT,
-            "ttl_seconds": max(record.ttl_seconds for record in self.estate.dns.records),
-        }
-        return self.make("guard", "fence.guard@1", args, "fence", needs, skippable=False)
-
-    def promote(self, do: str, needs: Sequence[str]) -> list[Step]:
-        """Every database whose writer must move, side by side. The point of no return."""
-        steps = []
-        for name in self.moving:
-            database = self.estate.databases[name]
-            view = self.survey.databases[name].view(self.to)
-            member = view.member(self.to) if view else None
-            args = {
-                "database": name,
-                "global_cluster": database.global_cluster,
-                "from": self.old,
-                "to": self.to,
-                "target_arn": member.arn if member else "",
-                "target_cluster": database.clusters[self.to],
-            }
-            steps.append(
-                self.make(
-                    f"promote/{name}",
-                    do,
-                    args,
-                    "promote",
-                    needs,
-                    blocks=[f"database/{name}"],
-                    commits=True,
-                    skippable=False,
-                )
-            )
-        return steps
-
-    def services(self, needs: Sequence[str]) -> list[Step]:
-        """Services that write, restarted onto their promoted database and seen serving."""
-        steps = []
-        for name in self.estate.databases:
-            users = [
-                (service_name, s)
-                for service_name, s in _by_place(self.estate)
-                if s.database == name and s.writes and s.kind == "service"
-            ]
-            if not users:
-                continue
-            args = {
-                "region": self.to,
-                "database": name,
-                "critical": [{"namespace": s.namespace, "name": n} for n, s in users if s.critical],
-                "others": [{"namespace": s.namespace, "name": n} for n, s in users if not s.critical],
-            }
-            steps.append(
-                self.make(
-                    f"services/{name}",
-                    "workload.restart@1",
-                    args,
-                    "services",
-                    [*self._promoted(name), *needs],
-                    blocks=[f"database/{name}", f"capacity/{self.to}"],
-                )
-            )
-        return steps
-
-    def _promoted(self, name: str) -> list[str]:
-        return [f"promote/{name}"] if name in self.moving else []
-
-    def activate(self, needs: Iterable[str]) -> list[Step]:
-        """Singletons and consumers, on in the target."""
-        workloads = [
-            {"namespace": s.namespace, "name": name, "replicas": max(1, s.replicas)}
-            for name, s in _by_place(self.estate)
-            if s.kind != "service"
-        ]
-        if not workloads:
-            return []
-        args = {"region": self.to, "workloads": workloads}
-        blocks = [f"capacity/{self.to}"]
-        return [self.make("activate", "workload.activate@1", args, "services", needs, blocks=blocks)]
-
-    def writes(self, needs: Sequence[str]) -> list[Step]:
-        """A real write through each database, from the target."""
-        return [
-            self.make(
-                f"write/{name}",
-                "probe.write@1",
-                {"region": self.to, **self._secret(name), "image": self.estate.probe_image},
-                "services",
-                [*self._promoted(name), *needs],
-            )
-            for name in self.estate.databases
-        ]
-
-    def heartbeats(self) -> list[Step]:
-        """How far each promoted database got; never holds."""
-        return [
-            self.make(
-                f"heartbeat/{name}",
-                "probe.heartbeat@1",
-                {
-                    "region": self.to,
-                    "from": self.old,
-                    **self._secret(name),
-                    "image": self.estate.probe_image,
-                    "table": table,
-                    # Not every estate measures it; without it only the surviving heartbeat is known.
-                    "last_write_query": self.estate.metrics.last_write,
-                },
-                "verify",
-                self._promoted(name),
-                on_fail="go_on",
-            )
-            for name in self.moving
-            if (table := self.estate.databases[name].heartbeat)
-        ]
-
-    def stop_traffic(self, needs: Iterable[str]) -> Step:
-        """The old Region's STOP object, put where the old Region is not needed for it."""
-        stop = self._stop_place(self.to, self.old)
-        args = {
-            "region": self.old,
-            "to": self.to,
-            "names": self.names,
-            "stop": stop,
-            "never": self._stop_place(self.old, self.to),
-        }
-        undo = Call(do="traffic.unstop@1", args={"region": self.old, "stop": stop})
-        return self.make(
-            "traffic/stop", "traffic.stop@1", args, "traffic", needs, blocks=self._traffic(), undo=undo
-        )
-
-    def _stop_place(self, keeper: str, stopped: str) -> dict[str, str]:
-        bucket = self.estate.regions[keeper].stop_bucket
-        return {"bucket_region": keeper, "bucket": bucket, "key": stop_key(stopped)}
-
-    def weights(self, needs: Sequence[str]) -> list[Step]:
-        """Every name's weight, all at once."""
-        steps = []
-        for record in self.estate.dns.records:
-            before = self.survey.weights[record.name] or {}
-            total = sum(before.values()) or 100
-            after = {region: total if region == self.to else 0 for region in sorted(before)}
-            args = {
-                "zone_id": self.estate.dns.zone_id,
-                "name": record.name,
-                "weights": after,
-                "before": dict(sorted(before.items())),
-            }
-            undo = Call(do="traffic.weights@1", args={**args, "weights": args["before"], "before": after})
-            steps.append(
-                self.make(
-                    f"traffic/weights/{record.name}",
-                    "traffic.weights@1",
-                    args,
-                    "traffic",
-                    needs,
-                    blocks=[f"traffic/{record.name}"],
-                    undo=undo,
-                )
-            )
-        return steps
-
-    def answers(self, needs: Iterable[str], *, every: bool) -> Step:
-        """What the authoritative name servers answer."""
-        args = {
-            "to": self.to,
-            "names": self.names,
-            "name_servers": list(self.estate.dns.name_servers),
-            "addresses": self._addresses(),
-            "all": every,
-        }
-        return self.make(
-            "traffic/answers", "traffic.answers@1", args, "traffic", needs, blocks=self._traffic()
-        )
-
-    def drained(self, needs: Iterable[str], *, on_fail: OnFail) -> Step:
-        """What the old side still receives."""
-        args = {
-            "region": self.old,
-            "share_query": self.estate.metrics.share,
-            "limit_percent": LIMIT_PERCENT,
-        }
-        return self.make("traffic/drained", "traffic.drained@1", args, "verify", needs, on_fail=on_fail)
-
-    def checks(self, smoke: Iterable[str], payments: Iterable[str]) -> list[Step]:
-        """Smoke tests, then a payment, then what was lost."""
-        here, paid = self.estate.regions[self.to].ingress, self.estate.checks.payments
-        smoke_args = {
-            "region": self.to,
-            "url": here.url,
-            "checks": [
-                {"name": c.name, "host": c.host, "path": c.path, "status": c.status}
-                for c in self.estate.checks.smoke
-            ],
-        }
-        payment_args = {
-            "region": self.to,
-            "url": here.url,
-            "host": paid.host,
-            "path": paid.path,
-            "status": paid.status,
-            "name_servers": list(self.estate.dns.name_servers),
-        }
-        lost_args = {"query": self.estate.metrics.payments_lost}
-        return [
-            self.make("check/smoke", "check.smoke@1", smoke_args, "verify", smoke),
-            self.make(
-                "check/payments", "check.payments@1", payment_args, "verify", ["check/smoke", *payments]
-            ),
-            self.make("check/lost", "check.lost@1", lost_args, "verify", ["check/payments"], on_fail="go_on"),
-        ]
-
-    def _addresses(self) -> list[str]:
+    def addresses(self) -> list[str]:
+        """What name servers answer when the target serves."""
         return [self.estate.regions[self.to].ingress.address]
 
-    def _traffic(self) -> list[str]:
+    def records(self) -> list[str]:
+        """The blocks of the public names."""
         return [f"traffic/{name}" for name in self.names]
 
-    def _secret(self, name: str) -> dict[str, str]:
+    def secret(self, name: str) -> dict[str, str]:
+        """A database's name and where its probes find its URL."""
         secret = self.estate.databases[name].secret
         return {"database": name, "namespace": secret.namespace, "secret": secret.name, "key": secret.key}
 
@@ -546,5 +158,6 @@ def ids(steps: Iterable[Step]) -> list[str]:
     return [step.id for step in steps]
 
 
-def _by_place(estate: Estate) -> list[tuple[str, Service]]:
+def by_place(estate: Estate) -> list[tuple[str, Service]]:
+    """The services by namespace and name: the order in which plans name them."""
     return sorted(estate.services.items(), key=lambda item: (item[1].namespace, item[0]))

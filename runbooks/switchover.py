@@ -8,6 +8,8 @@ from bot.clock import span
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
+from runbooks import fencing, promoting, ready, traffic
+from runbooks.checks import checks
 from runbooks.preflight import preflight
 from runbooks.request import Request
 from runbooks.steps import SECONDS, Steps, ids
@@ -58,29 +60,29 @@ def pause_seconds(estate: Estate) -> int:
 
 
 def _steps(make: Steps) -> list[Step]:
-    holds = [make.hold_sync(make.to), make.hold_sync(make.old)]
-    nodes = make.nodes([holds[0].id], on_fail="hold")
-    replicas = make.replicas([holds[0].id])
-    ready = [*ids(nodes), replicas.id, holds[1].id]
-    stopped = make.fence_workloads(ready, on_fail="hold", skippable=False)
+    holds = [ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)]
+    nodes = ready.nodes(make, [holds[0].id], on_fail="hold")
+    replicas = ready.replicas(make, [holds[0].id, *ids(nodes)])
+    prepared = [*ids(nodes), replicas.id, holds[1].id]
+    stopped = fencing.workloads(make, prepared, on_fail="hold", skippable=False)
     steps = [*holds, *nodes, replicas, stopped]
     if make.moving:
-        steps.append(make.guard("switchover", [stopped.id]))
-    promotions = make.promote(PROMOTION, ["guard"])
-    services = make.services([replicas.id, stopped.id])
-    writes = make.writes([stopped.id])
-    activate = make.activate([*ids(promotions), stopped.id])
+        steps.append(fencing.guard(make, "switchover", [stopped.id]))
+    promotions = promoting.promote(make, PROMOTION, ["guard"])
+    services = promoting.services(make, [replicas.id, stopped.id])
+    writes = promoting.writes(make, [stopped.id])
+    activate = promoting.activate(make, [*ids(promotions), stopped.id])
     steps += [*promotions, *services, *writes, *activate]
     if make.moving:
         # Aurora has made the old side read-only by now; seen from inside, it is proof and not a condition.
-        steps.append(make.fence_confirm(ids(promotions), on_fail="go_on"))
-    weights = make.weights([*ids(services), *ids(writes)])
-    answers = make.answers(ids(weights), every=True)
-    drained = make.drained([answers.id], on_fail="hold")
-    checks = make.checks(ids(services), [answers.id])
-    restore = make.restore([checks[1].id, drained.id, *ids(activate)])
-    releases = [make.release_sync(region, [restore.id]) for region in (make.to, make.old)]
-    return [*steps, *weights, answers, drained, *checks, restore, *releases]
+        steps.append(fencing.confirm(make, ids(promotions), on_fail="go_on"))
+    weights = traffic.weights(make, [*ids(services), *ids(writes)])
+    answers = traffic.answers(make, ids(weights), every=True)
+    drained = traffic.drained(make, [answers.id], on_fail="hold")
+    proofs = checks(make, ids(services), [answers.id])
+    restore = ready.restore(make, [proofs[1].id, drained.id, *ids(activate)])
+    releases = [ready.release_sync(make, region, [restore.id]) for region in (make.to, make.old)]
+    return [*steps, *weights, answers, drained, *proofs, restore, *releases]
 
 
 def _notes(make: Steps, bounds: dict[str, int]) -> list[str]:

@@ -170,6 +170,6 @@ DRAINED = Action(
     observe=_observe_drained,
     judge=_judge_drained,
     describe=_describe_drained,
-    timeout=600,
+    timeout=420,
     poll=5,
 )

@@ -23,7 +23,7 @@ HELP = {"namespace": "insights", "name": "help-center", "replicas": 2, "critical
 
 def replicas(*items: dict[str, Any]) -> dict[str, Any]:
     """Bring these services to their peak in us-west-2."""
-    return {"region": WEST, "workloads": list(items)}
+    return {"region": WEST, "workloads": list(items), "nodes": 3}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,18 @@ def test_only_critical_services_are_waited_for(item: dict[str, Any], kind: Kind)
     verdict = look(world.ports(), "capacity.replicas@1", replicas(item))
     assert verdict.kind == kind
     assert item["name"] in verdict.why
+
+
+def test_services_are_raised_when_there_is_room() -> None:
+    """Pods that find no node would block a restart; they wait for the nodes instead."""
+    world = MemoryWorld()
+    args = {**replicas(API), "nodes": 6}
+    verdict = settle(world.ports(), "capacity.replicas@1", args)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "3 of 6 nodes" in verdict.why
+    assert not world.calls
+    settle(world.ports(), "capacity.nodes@1", NODES)
+    assert settle(world.ports(), "capacity.replicas@1", args).kind == Kind.PASS
 
 
 def test_rest_comes_back_and_nodes_stay_for_the_autoscaler() -> None:

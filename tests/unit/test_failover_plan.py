@@ -131,6 +131,7 @@ def test_in_the_dark_customers_leave_first_and_capacity_delays_nothing() -> None
     plan = planned_from(MemoryWorld(dark={EAST}))
     ahead = before(plan, plan.step("promote/payments"))
     assert ahead == {"guard", "traffic/stop"}
+    assert not any(i.startswith("capacity/") for i in before(plan, plan.step("check/payments")))
     for step in plan.steps:
         if step.phase == "fence" and step.id != "guard":
             assert step.on_fail == "go_on"

@@ -1,0 +1,124 @@
+"""Writers, services and singletons onto the new side, and what proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.plan import Step
+from runbooks.steps import Steps, by_place
+
+
+def promote(make: Steps, do: str, needs: Sequence[str]) -> list[Step]:
+    """Every database whose writer must move, side by side. The point of no return."""
+    steps = []
+    for name in make.moving:
+        database = make.estate.databases[name]
+        view = make.survey.databases[name].view(make.to)
+        member = view.member(make.to) if view else None
+        args = {
+            "database": name,
+            "global_cluster": database.global_cluster,
+            "from": make.old,
+            "to": make.to,
+            "target_arn": member.arn if member else "",
+            "target_cluster": database.clusters[make.to],
+        }
+        steps.append(
+            make.step(
+                f"promote/{name}",
+                do,
+                args,
+                "promote",
+                needs,
+                blocks=[f"database/{name}"],
+                commits=True,
+                skippable=False,
+            )
+        )
+    return steps
+
+
+def services(make: Steps, needs: Sequence[str]) -> list[Step]:
+    """Services that write, restarted onto their promoted database and seen serving."""
+    steps = []
+    for name in make.estate.databases:
+        users = [
+            (service_name, s)
+            for service_name, s in by_place(make.estate)
+            if s.database == name and s.writes and s.kind == "service"
+        ]
+        if not users:
+            continue
+        args = {
+            "region": make.to,
+            "database": name,
+            "critical": [{"namespace": s.namespace, "name": n} for n, s in users if s.critical],
+            "others": [{"namespace": s.namespace, "name": n} for n, s in users if not s.critical],
+        }
+        steps.append(
+            make.step(
+                f"services/{name}",
+                "workload.restart@1",
+                args,
+                "services",
+                [*_promoted(make, name), *needs],
+                blocks=[f"database/{name}", f"capacity/{make.to}"],
+            )
+        )
+    return steps
+
+
+def _promoted(make: Steps, name: str) -> list[str]:
+    return [f"promote/{name}"] if name in make.moving else []
+
+
+def activate(make: Steps, needs: Iterable[str]) -> list[Step]:
+    """Singletons and consumers, on in the target."""
+    workloads = [
+        {"namespace": s.namespace, "name": name, "replicas": max(1, s.replicas)}
+        for name, s in by_place(make.estate)
+        if s.kind != "service"
+    ]
+    if not workloads:
+        return []
+    args = {"region": make.to, "workloads": workloads}
+    blocks = [f"capacity/{make.to}"]
+    return [make.step("activate", "workload.activate@1", args, "services", needs, blocks=blocks)]
+
+
+def writes(make: Steps, needs: Sequence[str]) -> list[Step]:
+    """A real write through each database, from the target."""
+    return [
+        make.step(
+            f"write/{name}",
+            "probe.write@1",
+            {"region": make.to, **make.secret(name), "image": make.estate.probe_image},
+            "services",
+            [*_promoted(make, name), *needs],
+        )
+        for name in make.estate.databases
+    ]
+
+
+def heartbeats(make: Steps) -> list[Step]:
+    """How far each promoted database got; never holds."""
+    return [
+        make.step(
+            f"heartbeat/{name}",
+            "probe.heartbeat@1",
+            {
+                "region": make.to,
+                "from": make.old,
+                **make.secret(name),
+                "image": make.estate.probe_image,
+                "table": table,
+                # Not every estate measures it; without it only the surviving heartbeat is known.
+                "last_write_query": make.estate.metrics.last_write,
+            },
+            "verify",
+            _promoted(make, name),
+            on_fail="go_on",
+        )
+        for name in make.moving
+        if (table := make.estate.databases[name].heartbeat)
+    ]

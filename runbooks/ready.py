@@ -1,0 +1,130 @@
+"""The target made ready, and back to rest: Argo CD held, nodes and services up to the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.estate import Service
+from bot.plan import Call, OnFail, Step
+from runbooks.steps import Steps, by_place
+
+
+def hold_sync(make: Steps, region: str) -> Step:
+    """Argo CD held; where there is none, the run goes on."""
+    args = {"region": region}
+    return make.step(
+        f"sync/hold/{region}",
+        "sync.hold@1",
+        args,
+        "prepare",
+        blocks=[f"sync/{region}"],
+        undo=Call(do="sync.release@1", args=args),
+        on_fail="go_on",
+    )
+
+
+def release_sync(make: Steps, region: str, needs: Iterable[str]) -> Step:
+    """Argo CD free again."""
+    return make.step(
+        f"sync/release/{region}",
+        "sync.release@1",
+        {"region": region},
+        "restore",
+        needs,
+        blocks=[f"sync/{region}"],
+        on_fail="go_on",
+    )
+
+
+def nodes(make: Steps, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
+    """Node groups of the target up to the size that the estate gives the Region that serves."""
+    here = make.estate.regions[make.to]
+    wanted = {name: _nodes_wanted(make, name) for name in here.node_groups}
+    steps = []
+    for name, count in wanted.items():
+        seen = (make.survey.regions[make.to].groups or {}).get(name)
+        undo = None
+        if seen is not None:
+            back = {"cluster": here.cluster, "group": name, "minimum": seen.minimum}
+            rest = {"region": make.to, "workloads": [], "groups": [back]}
+            undo = Call(do="capacity.restore@1", args=rest)
+        args = {
+            "region": make.to,
+            "cluster": here.cluster,
+            "group": name,
+            "minimum": count,
+            "desired": count,
+            "ready": sum(wanted.values()),
+        }
+        blocks = [f"capacity/{make.to}"]
+        step_id = f"capacity/nodes/{name}"
+        steps.append(
+            make.step(
+                step_id,
+                "capacity.nodes@1",
+                args,
+                "capacity",
+                needs,
+                blocks=blocks,
+                undo=undo,
+                on_fail=on_fail,
+            )
+        )
+    return steps
+
+
+def _nodes_wanted(make: Steps, group: str) -> int:
+    sizes = [r.node_groups[group].desired for r in make.estate.regions.values() if group in r.node_groups]
+    return min(make.estate.regions[make.to].node_groups[group].max, max(sizes))
+
+
+def replicas(make: Steps, needs: Iterable[str]) -> Step:
+    """HPA minimums of the target's services up to the sampled peak; what runs once stays off."""
+    workloads, before = [], []
+    seen = make.survey.regions[make.to].workloads or {}
+    for name, service in by_place(make.estate):
+        if service.kind != "service":
+            continue
+        place = {"namespace": service.namespace, "name": name}
+        workloads.append({**place, "replicas": _peak(make, name, service), "critical": service.critical})
+        if (found := seen.get(f"{service.namespace}/{name}")) is not None:
+            rest = {"replicas": found.wanted} if found.minimum is None else {"minimum": found.minimum}
+            before.append({**place, **rest})
+    undo = Call(do="capacity.restore@1", args={"region": make.to, "workloads": before, "groups": []})
+    nodes = sum(_nodes_wanted(make, name) for name in make.estate.regions[make.to].node_groups)
+    args = {"region": make.to, "workloads": workloads, "nodes": nodes}
+    return make.step(
+        "capacity/replicas",
+        "capacity.replicas@1",
+        args,
+        "capacity",
+        needs,
+        blocks=[f"capacity/{make.to}"],
+        undo=undo,
+    )
+
+
+def _peak(make: Steps, name: str, service: Service) -> int:
+    least = max(service.replicas, make.peaks.get(name, 0))
+    if service.autoscale is None:
+        return least
+    return min(service.autoscale.max, max(least, service.autoscale.min))
+
+
+def restore(make: Steps, needs: Iterable[str]) -> Step:
+    """Minimums of the serving Region back to the estate's rest; autoscalers go down by themselves."""
+    here = make.estate.regions[make.to]
+    args = {
+        "region": make.to,
+        "workloads": [
+            {"namespace": s.namespace, "name": name, "minimum": s.autoscale.min}
+            for name, s in by_place(make.estate)
+            if s.autoscale is not None and s.kind == "service"
+        ],
+        "groups": [
+            {"cluster": here.cluster, "group": name, "minimum": group.min}
+            for name, group in here.node_groups.items()
+        ],
+    }
+    blocks = [f"capacity/{make.to}"]
+    return make.step("restore", "capacity.restore@1", args, "restore", needs, blocks=blocks)

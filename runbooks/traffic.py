@@ -1,0 +1,80 @@
+"""Customers sent to the new side, and seen there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bot.facts.survey import stop_key
+from bot.plan import Call, OnFail, Step
+from runbooks.steps import LIMIT_PERCENT, Steps
+
+
+def stop(make: Steps, needs: Iterable[str]) -> Step:
+    """The old Region's STOP object, put where the old Region is not needed for it."""
+    stop = _stop_place(make, make.to, make.old)
+    args = {
+        "region": make.old,
+        "to": make.to,
+        "names": make.names,
+        "stop": stop,
+        "never": _stop_place(make, make.old, make.to),
+    }
+    undo = Call(do="traffic.unstop@1", args={"region": make.old, "stop": stop})
+    return make.step(
+        "traffic/stop", "traffic.stop@1", args, "traffic", needs, blocks=make.records(), undo=undo
+    )
+
+
+def _stop_place(make: Steps, keeper: str, stopped: str) -> dict[str, str]:
+    bucket = make.estate.regions[keeper].stop_bucket
+    return {"bucket_region": keeper, "bucket": bucket, "key": stop_key(stopped)}
+
+
+def weights(make: Steps, needs: Sequence[str]) -> list[Step]:
+    """Every name's weight, all at once."""
+    steps = []
+    for record in make.estate.dns.records:
+        before = make.survey.weights[record.name] or {}
+        total = sum(before.values()) or 100
+        after = {region: total if region == make.to else 0 for region in sorted(before)}
+        args = {
+            "zone_id": make.estate.dns.zone_id,
+            "name": record.name,
+            "weights": after,
+            "before": dict(sorted(before.items())),
+        }
+        undo = Call(do="traffic.weights@1", args={**args, "weights": args["before"], "before": after})
+        steps.append(
+            make.step(
+                f"traffic/weights/{record.name}",
+                "traffic.weights@1",
+                args,
+                "traffic",
+                needs,
+                blocks=[f"traffic/{record.name}"],
+                undo=undo,
+            )
+        )
+    return steps
+
+
+def answers(make: Steps, needs: Iterable[str], *, every: bool) -> Step:
+    """What the authoritative name servers answer."""
+    args = {
+        "to": make.to,
+        "names": make.names,
+        "name_servers": list(make.estate.dns.name_servers),
+        "addresses": make.addresses(),
+        "all": every,
+    }
+    return make.step("traffic/answers", "traffic.answers@1", args, "traffic", needs, blocks=make.records())
+
+
+def drained(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
+    """What the old side still receives."""
+    args = {
+        "region": make.old,
+        "share_query": make.estate.metrics.share,
+        "limit_percent": LIMIT_PERCENT,
+    }
+    return make.step("traffic/drained", "traffic.drained@1", args, "verify", needs, on_fail=on_fail)
