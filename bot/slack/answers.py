@@ -116,6 +116,10 @@ class Answers:
         if isinstance(reply, Proposal):
             if reply.dry_run and (view := await self._bridge.call(self._desk.view, reply.change)) is not None:
                 await self._voice.tell(place, cards.dry_run(view))
+            elif not reply.dry_run and place.channel[:1] not in {"C", "G"}:
+                await self._voice.tell(
+                    place, replies.words("It is asked in the channel of the policy, not here.")
+                )
         elif isinstance(reply, File):
             await self._hand_over(place, reply)
         else:

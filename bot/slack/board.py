@@ -22,6 +22,7 @@ ABORT = Option(
 )
 LINES_OF_A_PHASE = 8
 _MARK = {"pending": "▫️", "active": "⏳", "held": "✋", "done": "✅", "skipped": "⏩", "unconfirmed": "⚠️"}
+_ON_TOP = {"active", "held", "unconfirmed"}
 _ENDED = {"done", "skipped", "unconfirmed"}
 _HEAD = {
     "running": "🔄 Running",
@@ -57,6 +58,12 @@ def _clock(view: ChangeView, run: RunView, now: float) -> str:
     taken = (run.ended_at or now) - since
     left = view.rto_objective - taken
     total = span(view.rto_objective)
+    if run.ended_at and view.report is not None:
+        recovered = view.report.rto_seconds
+        late = "" if recovered <= view.rto_objective else " ❌"
+        return (
+            f"⏱️ Recovered in *{span(recovered)}* of the {total} allowed{late}; all steps took {span(taken)}"
+        )
     if run.ended_at:
         return f"⏱️ Took *{span(taken)}* of the {total} allowed" + (
             "" if left >= 0 else f", {span(-left)} too long"
@@ -73,7 +80,7 @@ def _progress(steps: list[StepView]) -> str:
 
 
 def _phases(steps: list[StepView], now: float) -> list[b.Block]:
-    """A paragraph for each phase that has begun; what has not yet is one line each."""
+    """A paragraph for each phase that has begun, without what stands on top; a line for the others."""
     begun: list[b.Block] = []
     to_come: list[str] = []
     for phase, group in _by_phase(steps).items():
@@ -86,16 +93,18 @@ def _phases(steps: list[StepView], now: float) -> list[b.Block]:
         elif ended == len(group) > LINES_OF_A_PHASE:
             begun.append(b.section(f"*{name}*\n✅ all {len(group)} steps{_took(group)}"))
         else:
-            count = f" · {ended} of {len(group)}" if len(group) > 1 else ""
+            moving = sum(s.state == "active" for s in group)
+            count = f" · {ended} of {len(group)} done" + (f", {moving} under way" if moving else "")
             begun += b.sections([f"*{name}*{count}", *_lines(group, now)])
     return begun + (b.sections(["*To come*", *to_come]) if to_come else [])
 
 
 def _lines(group: list[StepView], now: float) -> list[str]:
-    if len(group) <= LINES_OF_A_PHASE:
-        return [_line(s, now) for s in group]
-    shown = [s for s in group if s.state not in _ENDED and s.state != "pending"][:LINES_OF_A_PHASE]
-    return [*(_line(s, now) for s in shown), f"      … and {len(group) - len(shown)} more"]
+    quiet = [s for s in group if s.state not in _ON_TOP]
+    if len(quiet) <= LINES_OF_A_PHASE:
+        return [_line(s, now) for s in quiet]
+    latest = [s for s in quiet if s.state != "pending"][-3:]
+    return [*(_line(s, now) for s in latest), f"… and {len(quiet) - len(latest)} more"]
 
 
 def _line(step: StepView, now: float) -> str:
@@ -114,7 +123,7 @@ def _line(step: StepView, now: float) -> str:
 
 
 def _why(step: StepView) -> str:
-    return f"\n      {clip(words(step.why), 250)}" if step.why else ""
+    return f"\n↳ {clip(words(step.why), 250)}" if step.why else ""
 
 
 def _took(group: list[StepView]) -> str:

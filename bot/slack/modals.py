@@ -76,7 +76,7 @@ def _step(number: int, view: StepView, step: Step | None, numbers: dict[str, int
             small.append("stays on watch until its work is done")
     if view.commits:
         small.append("🔒 no way back after this")
-    return line + (f"\n      _{' · '.join(small)}_" if small else "")
+    return line + (f"\n↳ _{' · '.join(small)}_" if small else "")
 
 
 def _ranges(numbers: list[int]) -> str:

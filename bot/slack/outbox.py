@@ -107,6 +107,15 @@ class Outbox:
                 return None
         return await self._stands(replace(post, body=digest(body)))
 
+    async def is_shared(self, channel: str) -> bool:
+        """Whether people of another company are in this channel; False when Slack does not say."""
+        try:
+            answer = await self._web.call("conversations_info", patience=2.0, channel=channel)
+        except (SlackApiError, Gone):
+            return False
+        room = answer.get("channel") or {}
+        return bool(room.get("is_ext_shared") or room.get("is_pending_ext_shared"))
+
     async def _stands(self, post: Posted) -> Posted:
         await self._bridge.call(self._posts.save, post)
         self._ours.discard(post.key)

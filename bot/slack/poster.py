@@ -196,7 +196,10 @@ class Poster:
 
     async def _post_card(self, view: ChangeView, want: Wanted) -> Posted:
         home = self._home(view)
-        asked_in = view.channel if view.channel[:1] in {"C", "G", "D"} else home
+        # A direct message hides the question from its deciders; a shared channel shows it to another company.
+        asked_in = view.channel if view.channel[:1] in {"C", "G"} else home
+        if asked_in != home and await self._outbox.is_shared(asked_in):
+            asked_in = home
         post = Posted(want.key, view.id, asked_in, "", "", "", time.time())
         try:
             return await self._outbox.post(post, want.body, known=False)
