@@ -112,11 +112,14 @@ class LiveView:
 
 
 def strip(timeline: list[Mapping[str, Any]], width: int) -> str:
-    """The last seconds as one character each: full when everybody was served, red where somebody was not."""
+    """The last seconds as a character each: full when all were served, red where somebody was not."""
     cells = []
     for row in timeline[-width:]:
         done = row["ok"] + row["failed"]
-        share = row["ok"] / done if done else 1.0
+        if not done:
+            cells.append("[dim]·[/]")  # nobody has been answered yet
+            continue
+        share = row["ok"] / done
         block = "▁▂▃▄▅▆▇█"[min(7, int(share * 7.99))]
         cells.append(f"[green]{block}[/]" if share > 0.98 else f"[red]{block}[/]")
     return "".join(cells)
