@@ -29,7 +29,7 @@ class Lease:
         database: Database,
         trail: Trail,
         name: str,
-        seconds: float = 20.0,
+        seconds: float = 15.0,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         if seconds <= call_seconds:
@@ -82,6 +82,7 @@ class Lease:
                 adopted = bool(run.owner)
                 run.owner, run.epoch = self.name, run.epoch + 1
                 record.session.add(run)
+                self._restart_clocks(record.session, run_id)
                 record.add(
                     Event(
                         name=Name.RUN_ADOPTED,
@@ -93,6 +94,13 @@ class Lease:
         except LeaseLost:
             return False
         return True
+
+    def _restart_clocks(self, session: Session, run_id: str) -> None:
+        """Time in which nobody looked does not count against a step's time-out."""
+        now = self._trail.clock.now()
+        for row in session.exec(select(StepRow).where(StepRow.run == run_id, StepRow.state == State.ACTIVE)):
+            row.since = now
+            session.add(row)
 
     def check(self, session: Session, run_id: str, *, margin: float = 0.0, acting: bool = False) -> Run:
         """The run, locked, when this process may still write for it. Raises LeaseLost.

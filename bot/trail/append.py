@@ -42,7 +42,7 @@ class Trail:
 
     def __init__(self, database: Database, clock: Clock, log: str = "signalbox") -> None:
         self.database = database
-        self._clock = clock
+        self.clock = clock
         self._log = log
         self._followers: list[Callable[[], None]] = []
 
@@ -79,7 +79,7 @@ class Trail:
                 f"The head row of the log {self._log!r} is missing.", then="Run signalbox verify."
             )
         for event in events:
-            raw_ms = int(self._clock.now() * 1000)
+            raw_ms = int(self.clock.now() * 1000)
             time_ms = max(raw_ms, head.time_ms)
             try:
                 content = canonical(
