@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from bot.slack.blocks import Body
 from bot.slack.bridge import Bridge
 from bot.slack.posts import EVENT_TYPE, Posted, Posts, digest, metadata, opaque
-from bot.slack.web import Gone, Web, error_of
+from bot.slack.web import Busy, Gone, Web, error_of
 
 log = structlog.get_logger()
 
@@ -80,6 +80,9 @@ class Outbox:
             answer = await self._web.call(
                 "chat_postMessage", metadata=metadata(post.key), unfurl_links=False, **where, **body
             )
+        except Busy as error:
+            await self._bridge.call(self._posts.forget, post.key)
+            raise Later(f"{post.key}: {error}", error.seconds) from error
         except Gone as error:
             raise Later(f"{post.key}: {error}", LOST_SECONDS) from error
         except SlackApiError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -40,15 +40,22 @@ OLD_SECONDS = 86_400.0
 class Plans:
     """When each change is due again: what is dirty now, and what had to wait."""
 
-    due: dict[str, float]
+    due: dict[str, float] = field(default_factory=dict)
+    not_before: dict[str, float] = field(default_factory=dict)
 
     def add(self, change: str, at: float = 0.0) -> None:
-        self.due[change] = min(at, self.due.get(change, at))
+        """Look at it at `at` (monotonic seconds), or earlier when that was planned."""
+        self.due[change] = max(min(at, self.due.get(change, at)), self.not_before.get(change, 0.0))
+
+    def hold(self, change: str, until: float) -> None:
+        """Leave it alone until then, whatever happens to it meanwhile."""
+        self.not_before[change] = self.due[change] = until
 
     def take(self, now: float) -> list[str]:
         ready = [change for change, at in self.due.items() if at <= now]
         for change in ready:
             del self.due[change]
+            self.not_before.pop(change, None)
         return ready
 
 
@@ -73,7 +80,7 @@ class Poster:
         self._leader = leader
         self._after = after
         self._wake = asyncio.Event()
-        self._plans = Plans({})
+        self._plans = Plans()
         self._running: set[str] = set()
         self._updated: dict[str, float] = {}
         self._patience: dict[str, float] = {}
@@ -98,7 +105,7 @@ class Poster:
             self._wake.clear()
             if not self._leader():
                 self._read_to = None
-                self._plans = Plans({})
+                self._plans = Plans()
                 continue
             try:
                 await self._round()
@@ -123,7 +130,7 @@ class Poster:
             except Later as error:
                 wait = min(LONGEST_WAIT, self._patience.get(change, 0.25) * 2)
                 self._patience[change] = wait
-                self._plans.add(change, time.monotonic() + max(wait, error.seconds))
+                self._plans.hold(change, time.monotonic() + max(wait, error.seconds))
                 log.warning("slack.message_waits", change=change, reason=str(error))
             except BaseException:
                 self._plans.add(change, time.monotonic() + 1)

@@ -24,6 +24,14 @@ class Gone(Exception):
     """No answer came: Slack may or may not have done it."""
 
 
+class Busy(Gone):
+    """Not even sent: Slack asked to be left alone for another `seconds`."""
+
+    def __init__(self, method: str, seconds: float) -> None:
+        super().__init__(f"{method} is rate limited for {seconds:.1f} s")
+        self.seconds = seconds
+
+
 def quiet_logger() -> logging.Logger:
     """For Slack's libraries, whose debug lines cost time even when nobody reads them."""
     logger = logging.getLogger("signalbox.slack")
@@ -69,7 +77,9 @@ class Web:
         call: Callable[..., Awaitable[Any]] = getattr(self.slack, method)
         while True:
             pause = self._closed_until.get(method, 0) - time.monotonic()
-            if pause > 0 and time.monotonic() + pause <= deadline:
+            if pause > 0:
+                if time.monotonic() + pause > deadline:
+                    raise Busy(method, pause)
                 await asyncio.sleep(pause)
             try:
                 answer = await call(**arguments)
