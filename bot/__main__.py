@@ -6,12 +6,13 @@ import sys
 
 from bot.compose import build
 from bot.serve import serve
+from bot.slack.manifest import manifest
 from bot.terminal import cli
 
 
 def main() -> int:
     """The command line; returns the exit code."""
-    return cli.main(cli.Wiring(build, serve), sys.argv[1:])
+    return cli.main(cli.Wiring(build, serve, manifest), sys.argv[1:])
 
 
 if __name__ == "__main__":

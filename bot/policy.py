@@ -26,8 +26,9 @@ def check_asker(estate: Estate, kind: str, person: str, where: str, *, face: str
     rule = rule_of(estate, kind)
     role = estate.role(person)
     if role not in rule.ask:
+        have = f"the role {role}" if role else "no role"
         raise NotAllowed(
-            f"You have {'the role ' + role if role else 'no role'} here; {kind} may be asked for by {' or '.join(rule.ask)}.",
+            f"You have {have} here; {kind} may be asked for by {' or '.join(rule.ask)}.",
             then="Ask someone on call.",
         )
     allowed = {estate.slack.channels[name] for name in rule.channels}

@@ -15,7 +15,7 @@ from bot.canon import NotCanonical, canonical
 from bot.engine.judge import Attempts, Next, after
 from bot.engine.lease import Lease
 from bot.engine.moves import State
-from bot.errors import OutsideError, SignalboxError
+from bot.errors import LeaseLost, OutsideError, SignalboxError
 from bot.plan import Plan, Step
 from bot.ports import Ports
 from bot.store.tables import Decision, Duration, Run, StepRow
@@ -43,6 +43,8 @@ class Visitor:
         """
         action = self.kinds.get(step.do)
         row = self._begin(run, step)
+        if row.state != State.ACTIVE:
+            return 0
         if action is None:
             self._hold(run, plan, step, failed(f"this version of Signalbox does not know {step.do}"), "")
             return 0
@@ -91,7 +93,7 @@ class Visitor:
         assert action.apply is not None
         with self.trail.record() as record:
             current = self.lease.check(record.session, run.id, margin=self.lease.call_seconds, acting=True)
-            row = record.session.get_one(StepRow, (run.id, step.id))
+            row = _active(record, run, step)
             row.attempts, row.applied_at = row.attempts + 1, self.ports.clock.now()
             row.why = verdict.why
             record.session.add(row)
@@ -122,7 +124,7 @@ class Visitor:
             return
         with self.trail.record() as record:
             self.lease.check(record.session, run.id)
-            fresh = record.session.get_one(StepRow, (run.id, step.id))
+            fresh = _active(record, run, step)
             fresh.why, fresh.verdict = verdict.why, verdict.kind
             record.session.add(fresh)
             record.add(
@@ -138,7 +140,7 @@ class Visitor:
         self, record: Record, run: Run, step: Step, state: State, name: Name, verdict: Verdict
     ) -> None:
         now = self.ports.clock.now()
-        row = record.session.get_one(StepRow, (run.id, step.id))
+        row = _active(record, run, step)
         if state == State.DONE and row.started_at is not None and row.retry == 0:
             record.session.add(Duration(kind=step.do, seconds=now - row.started_at))
         row.state, row.since, row.ended_at = state, now, now
@@ -166,7 +168,7 @@ class Visitor:
         with self.trail.record() as record:
             current = self.lease.check(record.session, run.id)
             now = self.ports.clock.now()
-            row = record.session.get_one(StepRow, (run.id, step.id))
+            row = _active(record, run, step)
             row.state, row.since, row.verdict, row.why = State.HELD, now, verdict.kind, why or verdict.why
             record.session.add(row)
             decision = Decision(
@@ -211,6 +213,14 @@ def hold_options(step: Step, *, committed: bool, back: bool) -> list[str]:
         options.append("rollback")
     options.append("abort")
     return options
+
+
+def _active(record: Record, run: Run, step: Step) -> StepRow:
+    """The step's row while it may be worked on. Raises LeaseLost when it ended or was held meanwhile."""
+    row = record.session.get_one(StepRow, (run.id, step.id))
+    if row.state != State.ACTIVE:
+        raise LeaseLost(f"Step {step.id} is {row.state} already.")
+    return row
 
 
 def _evidence(verdict: Verdict) -> dict[str, Any]:

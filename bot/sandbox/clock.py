@@ -32,7 +32,7 @@ class SimClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds` simulated seconds, shorter when the clock is advanced meanwhile."""
         until = self.now() + seconds
-        while (left := until - self.now()) > 0:
+        while (left := until - self.now()) > 0:  # noqa: ASYNC110 - the clock may jump meanwhile
             await asyncio.sleep(min(self.real(left), 0.5))
 
     def advance(self, seconds: float) -> None:

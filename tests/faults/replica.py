@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from bot.action import Action
 from bot.act import current
+from bot.action import Action
 from bot.clock import SystemClock
 from bot.engine.drive import Engine
 from bot.engine.lease import Lease
@@ -66,7 +66,7 @@ def engine(url: str, world: Path, name: str) -> Engine:
     clock = SystemClock()
     trail = Trail(database, clock)
     lease = Lease(database, trail, name, LEASE_SECONDS, CALL_SECONDS)
-    ports = Ports(**{**dict.fromkeys(Ports.__dataclass_fields__, cast(Any, None)), "clock": clock})
+    ports = Ports(**{**dict.fromkeys(Ports.__dataclass_fields__, cast("Any", None)), "clock": clock})
     visitor = Visitor(ports, kinds(world, Intents(database, trail, lease)), trail, lease)
     return Engine(visitor, beat_seconds=0.5)
 

@@ -49,5 +49,6 @@ def estate_text() -> str:
 
     text = ESTATE_FILE.read_text()
     text = text.replace("${subnets_us_east_1}", "[subnet-a]").replace("${subnets_us_west_2}", "[subnet-b]")
-    text = text.replace("${zone_id}", "Z0000EXAMPLE").replace("${name_servers}", "[ns-1.signalbox-dns.example, ns-2.signalbox-dns.example]")
+    text = text.replace("${zone_id}", "Z0000EXAMPLE")
+    text = text.replace("${name_servers}", "[ns-1.signalbox-dns.example, ns-2.signalbox-dns.example]")
     return re.sub(r"\$\{[a-z0-9_]+\}", "80", text)

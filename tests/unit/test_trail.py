@@ -35,9 +35,8 @@ def test_an_honest_log_is_verified(database: Database, database_url: str, clock:
 def test_nothing_is_written_when_an_event_cannot_be(database: Database, clock: HandClock) -> None:
     """An event outside the canonical profile takes the whole transaction with it."""
     trail = Trail(database, clock)
-    with pytest.raises(TrailError, match="cannot be recorded"), trail.record() as record:
-        record.add(started(1))
-        record.add(Event(name=Name.BOT_STARTED, detail={"seconds": 1.5}))
+    with pytest.raises(TrailError, match="cannot be recorded"):
+        trail.note(started(1), Event(name=Name.BOT_STARTED, detail={"seconds": 1.5}))
     with database.read() as session:
         assert session.exec(select(Entry)).all() == []
 
