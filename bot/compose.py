@@ -24,7 +24,7 @@ from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
-from bot.trail.verify import verify_database
+from bot.trail.proof import Proof
 from bot.world import open_world
 
 log = structlog.get_logger()
@@ -84,9 +84,7 @@ def build(settings: Settings) -> Box:
     )
     planner = Planner(ports, database, clock)
     watch = Watch(estates, planner, trail)
-    desk = Desk(
-        estates, planner, trail, watch, proof=lambda _change: verify_database(settings.database_url).words()
-    )
+    desk = Desk(estates, planner, trail, watch, proof=Proof(database).words)
     engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
     rounds = Rounds(estates, ports, database, trail, lease.leads)
     return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds)

@@ -33,7 +33,7 @@ def check_asker(estate: Estate, kind: str, person: str, where: str, *, face: str
         )
     allowed = {estate.slack.channels[name] for name in rule.channels}
     if face == "slack" and where not in allowed:
-        names = ", ".join(f"<#{channel}>" for channel in sorted(allowed))
+        names = " or ".join(f"#{name}" for name in rule.channels)
         raise NotAllowed(f"{kind} is not asked for in this channel.", then=f"Use {names}.")
     return rule
 

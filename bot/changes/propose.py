@@ -71,7 +71,7 @@ class Proposer:
                 record.add(_planned_event(Name.CHANGE_DRY_RUN, change, planned.plan, planned.preflight))
             else:
                 record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
-                ask(record, estate, change)
+                ask(record, estate, change, change.created_at)
         self.planner.kept[change.id] = planned
         return Proposal(change.id, dry_run)
 
@@ -109,7 +109,7 @@ class Proposer:
             change.note = "The plan was made anew: " + "; ".join(why)
             record.session.add(change)
             record.add(_planned_event(Name.CHANGE_PLANNED, change, planned.plan, planned.preflight))
-            ask(record, estate, change)
+            ask(record, estate, change, now)
 
     def _home(self, estate: Estate) -> str:
         return estate.slack.channels.get("ops") or next(iter(estate.slack.channels.values()), "")
@@ -128,8 +128,8 @@ def refuse_second(session: Session) -> None:
         )
 
 
-def ask(record: Record, estate: Estate, change: Change) -> None:
-    """Open the approval of a change's plan."""
+def ask(record: Record, estate: Estate, change: Change, now: float) -> None:
+    """Open the approval of a change's plan; its time runs from `now`."""
     rule = estate.policy.get(change.kind) or estate.policy[change.kind.split("-", 1)[0]]
     decision = Decision(
         id=secrets.token_hex(6),
@@ -142,8 +142,8 @@ def ask(record: Record, estate: Estate, change: Change) -> None:
         excluded=change.requester,
         digest=change.digest,
         state="open",
-        created_at=change.created_at,
-        expires_at=change.created_at + rule.expires_seconds,
+        created_at=now,
+        expires_at=now + rule.expires_seconds,
     )
     record.session.add(decision)
     record.add(

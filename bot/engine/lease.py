@@ -39,6 +39,7 @@ class Lease:
         self._database = database
         self._trail = trail
         self._seconds = seconds
+        self._leading = False
 
     def beat(self) -> None:
         """Prolong the lease. Raises TrailError when the database is away."""
@@ -50,6 +51,8 @@ class Lease:
             else:
                 row.until = until
                 session.add(row)
+            session.flush()
+            self._leading = self._is_first(session)
 
     def resign(self) -> None:
         """Give the lease back, so that others take over at once."""
@@ -59,13 +62,15 @@ class Lease:
                 session.delete(row)
 
     def leads(self) -> bool:
-        """Whether this is the oldest living replica's name: the one that runs loops that need a leader."""
-        with self._database.read() as session:
-            now = self._database.now(session)
-            names = session.exec(
-                select(Replica.name).where(Replica.until > now).order_by(col(Replica.name))
-            ).all()
-        return bool(names) and names[0] == self.name
+        """Whether this replica runs the loops that need a leader, as of its last beat: the first by name does."""
+        return self._leading
+
+    def _is_first(self, session: Session) -> bool:
+        now = self._database.now(session)
+        first = session.exec(
+            select(Replica.name).where(Replica.until > now).order_by(col(Replica.name)).limit(1)
+        )
+        return first.one_or_none() == self.name
 
     def claim(self) -> list[str]:
         """Take over runs that nobody living drives; returns their ids."""

@@ -47,5 +47,9 @@ PERSONAS = {
 }
 CHANNELS = {
     c.name: c
-    for c in (Channel("ops", "C0000000OPS"), Channel("drills", "C0000DRILLS"), Channel("random", "C0000RANDOM"))
+    for c in (
+        Channel("ops", "C0000000OPS"),
+        Channel("drills", "C0000DRILLS"),
+        Channel("random", "C0000RANDOM"),
+    )
 }

@@ -94,6 +94,28 @@ class Outbox:
             replace(post, channel=str(answer["channel"]), ts=str(answer["ts"]), body=digest(body))
         )
 
+    async def upload(self, post: Posted, picture: bytes, title: str) -> Posted:
+        """Show a picture in a thread, at most once: a second one would only confuse. Raises Later."""
+        if not await self._bridge.call(self._posts.claim, post):
+            return replace(post, ts="lost")
+        try:
+            await self._web.call(
+                "files_upload_v2",
+                channel=post.channel,
+                thread_ts=post.thread,
+                content=picture,
+                filename="run.png",
+                title=title,
+                alt_txt=title,
+            )
+        except Busy as error:
+            await self._bridge.call(self._posts.forget, post.key)
+            raise Later(f"{post.key}: {error}", error.seconds) from error
+        except (Gone, SlackApiError) as error:
+            log.warning("slack.picture_lost", key=post.key, error=str(error))
+            return await self._stands(replace(post, ts="lost"))
+        return await self._stands(replace(post, ts="shown"))
+
     async def update(self, post: Posted, body: Body) -> Posted | None:
         """Show `body` in the same place; None when the message is gone and may be posted anew."""
         await self._web.update_turn()

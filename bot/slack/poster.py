@@ -19,6 +19,7 @@ from bot.errors import SignalboxError
 from bot.slack.bridge import Bridge
 from bot.slack.desk import Desk
 from bot.slack.outbox import Later, NoChannel, Outbox
+from bot.slack.picture import chart
 from bot.slack.posts import Posted, Posts, digest
 from bot.slack.wanted import Wanted, wanted
 
@@ -168,7 +169,7 @@ class Poster:
         late = 0.0
         for want in wanted(view, now):
             post = have.get(want.key)
-            if post is None or not post.ts:
+            if post is None or not (post.ts or want.picture):
                 if not old:
                     made = have[want.key] = await self._post(view, want, post, have)
                     if want.follows and made.body != digest(want.body):
@@ -189,6 +190,8 @@ class Poster:
     async def _post(
         self, view: ChangeView, want: Wanted, post: Posted | None, have: dict[str, Posted]
     ) -> Posted:
+        if want.picture:
+            return await self._picture(view, want, have)
         if post is not None:
             made = await self._outbox.post(post, want.body, known=True)
         elif want.thread:
@@ -200,6 +203,11 @@ class Poster:
         if not want.thread:
             await self._bridge.call(self._desk.thread, view.id, made.channel, made.ts)
         return made
+
+    async def _picture(self, view: ChangeView, want: Wanted, have: dict[str, Posted]) -> Posted:
+        card = have[f"card:{view.id}"]
+        post = Posted(want.key, view.id, card.channel, card.ts, "", digest(want.body), time.time())
+        return await self._outbox.upload(post, await self._bridge.call(chart, view), want.body["text"])
 
     async def _post_card(self, view: ChangeView, want: Wanted) -> Posted:
         home = self._home(view)

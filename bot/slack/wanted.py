@@ -14,12 +14,16 @@ from bot.slack.report_card import report
 
 @dataclass(frozen=True)
 class Wanted:
-    """A message. `follows` = updated whenever its body changes; others are posted once and left alone."""
+    """A message. `follows` = updated whenever its body changes; others are posted once and left alone.
+
+    `picture` = an image instead of a message, drawn when it is posted.
+    """
 
     key: str
     body: b.Body
     thread: bool = True
     follows: bool = True
+    picture: bool = False
 
 
 def wanted(view: ChangeView, now: float) -> list[Wanted]:
@@ -40,4 +44,6 @@ def wanted(view: ChangeView, now: float) -> list[Wanted]:
         found.append(Wanted(f"board:{view.id}", board(view, view.run, now)))
     if view.report is not None:
         found.append(Wanted(f"report:{view.id}", report(view, view.report)))
+        picture = {"text": f"Where the time went: {view.title}"}
+        found.append(Wanted(f"chart:{view.id}", picture, follows=False, picture=True))
     return found
