@@ -77,4 +77,4 @@ def drained(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
         "share_query": make.estate.metrics.share,
         "limit_percent": LIMIT_PERCENT,
     }
-    return make.step("traffic/drained", "traffic.drained@1", args, "verify", needs, on_fail=on_fail)
+    return make.step("traffic/drained", "traffic.drained@1", args, "traffic", needs, on_fail=on_fail)

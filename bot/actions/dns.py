@@ -109,8 +109,8 @@ def _judge_answers(args: Args, seen: Seen) -> Verdict:
 
 
 def _describe_answers(args: Args) -> str:
-    servers = "every authoritative name server" if args["all"] else "every name server that answers"
-    return f"See {servers} answer {args['to']} for {', '.join(args['names'])}"
+    servers = "all authoritative name servers" if args["all"] else "all name servers that can be reached"
+    return f"See {servers} send {', '.join(args['names'])} to {args['to']}"
 
 
 def _observe_drained(ports: Ports, args: Args) -> Seen:

@@ -19,6 +19,13 @@ _OUTCOME = {
 }
 
 
+_OPEN_ENDS = {"skipped": "skipped", "unconfirmed": "not confirmed"}
+_UNFENCED = (
+    "{old} could not be fenced. If it comes back, what runs there may still take writes that nobody will keep: "
+    "leave the STOP objects where they are, and set its writers to 0 before anyone is sent there."
+)
+
+
 def report_of(
     change: Change,
     plan: Plan,
@@ -44,13 +51,16 @@ def report_of(
         *(_rpo_figure(name, seconds, objective.rpo_seconds, planned=planned) for name, seconds in rpo),
         Figure("Payments lost", lost, met=True if lost == "0" else None),
     ]
-    notes = [
-        f"{row.step}: {'skipped' if row.state == 'skipped' else 'could not be confirmed'}. {row.why}"
-        for row in rows
-        if row.state in ("skipped", "unconfirmed")
-    ]
+    titles = {step.id: step.title or step.id for step in plan.steps}
+    notes = [f"{titles.get(row.step, row.step)}: {_open_end(row)}" for row in rows if row.state in _OPEN_ENDS]
+    if any(row.step.startswith("fence/") and row.state == "unconfirmed" for row in rows):
+        notes.insert(0, _UNFENCED.format(old=plan.request.get("from", "the old Region")))
     if run.state == "aborted":
-        notes += [f"{row.step} was left {row.state}." for row in rows if row.state in ("active", "held")]
+        notes += [
+            f"{titles.get(row.step, row.step)}: left {'unfinished' if row.state == 'active' else 'held'}."
+            for row in rows
+            if row.state in ("active", "held")
+        ]
     return ReportView(
         outcome=_OUTCOME[run.state].format(to=plan.request.get("to", "the target")),
         figures=tuple(figures) if run.state == "done" else tuple(figures[:1]),
@@ -68,6 +78,10 @@ def report_of(
             if row.started_at is not None and row.ended_at is not None
         ),
     )
+
+
+def _open_end(row: StepRow) -> str:
+    return f"{_OPEN_ENDS[row.state]} ({row.why.rstrip('.')})."
 
 
 def _parts(

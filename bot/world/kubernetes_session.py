@@ -127,7 +127,7 @@ class KubernetesSession:
             raw = self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
             answer = Answer(raw.status, raw.read() or b"")
         except (urllib3.exceptions.HTTPError, OSError, ApiException) as error:
-            what = f"The cluster in {self.region} does not answer ({type(error).__name__})."
+            what = f"The cluster in {self.region} does not answer."
             raise Unreachable(what, not_done=lost) from error
         if answer.status < 300 or answer.status in accepted:
             return answer

@@ -74,7 +74,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
     if isinstance(error, _LOCAL):
         what = f"{call}: {type(error).__name__}: {_first_line(str(error))[:_LONGEST]}"
         return Rejected(what, not_done="No call was made.")
-    return Unreachable(f"AWS does not answer: {call} ({type(error).__name__}).", not_done=lost)
+    return Unreachable(f"AWS does not answer: {call}.", not_done=lost)
 
 
 def _record_moved(code: str, said: str) -> bool:
