@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from bot.store.database import Database
 from bot.store.migrate import migrate
 
 for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
     os.environ.pop(name, None)
-
-
-class HandClock:
-    """A clock that a test moves."""
-
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.time = start
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.time += seconds
-        return event.is_set()
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
 
 
 @pytest.fixture

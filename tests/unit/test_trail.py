@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import HandClock
+from hand_clock import HandClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
