@@ -64,6 +64,8 @@ class Proposer:
         )
         with self.trail.record() as record:
             if not dry_run:
+                # The trail's head is locked first, so that of two who ask at once the second sees the first.
+                record.lock()
                 refuse_second(record.session)
             record.session.add(change)
             if dry_run:

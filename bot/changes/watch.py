@@ -48,9 +48,11 @@ class Watch:
     def fresh(self, change: Change, shown: Plan) -> Planned:
         """A plan made from an observation no older than FRESH_SECONDS; observes now when there is none."""
         newest = self.planner.kept.get(change.id)
-        if newest is not None and self.planner.clock.monotonic() - newest.at < FRESH_SECONDS:
-            return newest
-        return self._observe(change, shown)
+        if newest is None or self.planner.clock.monotonic() - newest.at >= FRESH_SECONDS:
+            return self._observe(change, shown)
+        if newest.plan is not None and newest.plan.estate_digest != self.estates.now.digest:
+            return self._observe(change, shown)
+        return newest
 
     def _observe(self, change: Change, shown: Plan) -> Planned:
         request = Request.from_json(json.loads(change.request))

@@ -36,6 +36,13 @@ class Record:
     def add(self, event: Event) -> None:
         self.events.append(event)
 
+    def lock(self) -> None:
+        """Take the head row now: whoever records anything waits until this transaction ends.
+
+        Only for transactions that lock no row after it; everyone else takes the head last.
+        """
+        self.session.exec(select(Head).with_for_update()).all()
+
 
 class Trail:
     """The audit log of one database. `log` names the chain inside every body."""
