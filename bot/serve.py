@@ -18,16 +18,16 @@ log = structlog.get_logger()
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT. Raises EstateError or TrailError when it cannot start."""
     box = build(settings)
+    face = SlackFace(box.settings, box.desk, box.trail, box.database, box.clock, box.lease.leads)
     box.start()
     try:
-        asyncio.run(_faces(box))
+        asyncio.run(_faces(box, face))
     finally:
         box.stop()
     return 0
 
 
-async def _faces(box: Box) -> None:
-    face = SlackFace(box.settings, box.desk, box.trail, box.database, box.clock, box.lease.leads)
+async def _faces(box: Box, face: SlackFace) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
