@@ -229,8 +229,8 @@ class Estate(Part):
             for name, s in self.services.items()
             if s.writes and not s.database
         ]
-        if len(self.regions) < 2:
-            wrong.append("regions: a failover needs two")
+        if len(self.regions) != 2:
+            wrong.append("regions: exactly two are managed by one estate")
         if "failover" not in self.policy:
             wrong.append("policy: `failover` is missing")
         if wrong:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bot.canon import NotCanonical
 from bot.errors import EstateError
 from bot.estate import Estate
 
@@ -42,7 +43,11 @@ def parse_estate(raw: bytes, name: str = "estate.yaml") -> Estate:
     if not isinstance(data, dict):
         raise EstateError(f"{name}:1: must be a mapping with `estate:`, `regions:`, …")
     try:
-        return Estate.model_validate(data)
+        estate = Estate.model_validate(data)
+        _ = estate.digest
+        return estate
+    except NotCanonical as error:
+        raise EstateError(f"{name}:1: names are written in ASCII: {error}.", then="Correct the name.") from error
     except ValidationError as error:
         lines = [_complaint(name, root, dict(e)) for e in error.errors()]
         raise EstateError("\n".join(lines), then=f"{len(lines)} to correct.") from error

@@ -43,7 +43,8 @@ class Rounds:
 
     def stop(self) -> None:
         """End after the round under way."""
-        self._scheduler.shutdown(wait=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
 
     def _round(self) -> None:
         try:

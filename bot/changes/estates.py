@@ -9,7 +9,7 @@ import structlog
 from sqlmodel import col, select
 
 from bot.clock import Clock
-from bot.errors import EstateError
+from bot.errors import EstateError, TrailError
 from bot.estate import Estate
 from bot.estate_file import read_estate
 from bot.store.tables import EstateRow
@@ -36,12 +36,16 @@ class Estates:
     def now(self) -> Estate:
         """The estate in force; re-reads the file when it has changed."""
         with self._lock:
-            if self._changed():
-                self._reload()
+            stamp = self._file_stamp()
+            if stamp != self._stamp:
+                try:
+                    self._reload(stamp)
+                except TrailError as error:
+                    log.warning("estate.not_recorded", error=str(error))
             return self._estate
 
     def _first(self) -> Estate:
-        self._changed()
+        stamp = self._file_stamp()
         try:
             estate = read_estate(self._path)
         except EstateError as error:
@@ -49,28 +53,29 @@ class Estates:
             if last is None:
                 raise
             self._complain(error)
+            self._stamp = stamp
             return last
         self._accept(estate)
+        self._stamp = stamp
         return estate
 
-    def _reload(self) -> None:
+    def _reload(self, stamp: int) -> None:
+        """Raises TrailError when the new estate cannot be recorded: then it is not in force and is read again."""
         try:
             estate = read_estate(self._path)
         except EstateError as error:
             self._complain(error)
+            self._stamp = stamp
             return
-        self.complaint = ""
         if estate.digest != self._estate.digest:
             self._accept(estate)
-        self._estate = estate
+        self._estate, self._stamp, self.complaint = estate, stamp, ""
 
-    def _changed(self) -> bool:
+    def _file_stamp(self) -> int:
         try:
-            stamp = self._path.stat().st_mtime_ns
+            return self._path.stat().st_mtime_ns
         except OSError:
-            stamp = -1
-        changed, self._stamp = stamp != self._stamp, stamp
-        return changed
+            return -1
 
     def _complain(self, error: EstateError) -> None:
         self.complaint = f"The estate's file is broken; the last accepted estate is in force. {error.what}"

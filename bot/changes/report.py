@@ -63,8 +63,8 @@ def report_of(
         ]
     return ReportView(
         outcome=_OUTCOME[run.state].format(to=plan.request.get("to", "the target")),
-        figures=tuple(figures) if run.state == "done" else tuple(figures[:1]),
-        rto_parts=tuple(parts),
+        figures=tuple(figures) if run.state == "done" else (),
+        rto_parts=tuple(parts) if run.state == "done" else (),
         rto_seconds=total,
         rto_objective=objective.rto_seconds,
         rpo=tuple(rpo),
@@ -88,7 +88,7 @@ def _parts(
     change: Change, plan: Plan, rows: Sequence[StepRow], approvals: Sequence[Decision], outage: float | None
 ) -> list[tuple[str, float]]:
     """RTO in four: detect (outage → request), decide (→ approval), execute (→ last change), verify (→ seen good)."""
-    ended = {row.step: row.ended_at for row in rows if row.ended_at is not None}
+    ended = {row.step: row.ended_at for row in rows if row.ended_at is not None and row.state == "done"}
     approved = max(
         (d.decided_at for d in approvals if d.decided_at and d.outcome == "approve"),
         default=change.created_at,

@@ -41,7 +41,8 @@ def turn_back(visitor: Visitor, run: Run, plan: Plan, rows: dict[str, StepRow]) 
     if run.stop == "abort":
         end_run(visitor, run, "aborted")
         return
-    acted = {step for step, row in rows.items() if row.attempts > 0 and row.state != State.PENDING}
+    # A retry sets `attempts` back, an intent leaves `call_until` for good.
+    acted = {step for step, row in rows.items() if row.attempts > 0 or row.call_until > 0}
     back = plan.back(acted)
     with visitor.trail.record() as record:
         current = visitor.lease.check(record.session, run.id)

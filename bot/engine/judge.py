@@ -34,6 +34,8 @@ def after(verdict: Verdict, action: Action, had: Attempts, now: float) -> tuple[
     """
     if verdict.kind == Kind.PASS:
         return Next.DONE, ""
+    if verdict.kind == Kind.FAIL and action.apply is not None and had.attempts == 0:
+        return Next.ACT, ""  # never give up on what was never tried, however long nobody could look
     late = now - had.started_at >= action.timeout
     if verdict.kind == Kind.FAIL and action.apply is not None:
         fresh = had.applied_at is not None and now - had.applied_at < action.grace

@@ -58,16 +58,14 @@ def _clock(view: ChangeView, run: RunView, now: float) -> str:
     taken = (run.ended_at or now) - since
     left = view.rto_objective - taken
     total = span(view.rto_objective)
-    if run.ended_at and view.report is not None:
+    if run.state == "done" and view.report is not None:
         recovered = view.report.rto_seconds
         late = "" if recovered <= view.rto_objective else " ❌"
         return (
             f"⏱️ Recovered in *{span(recovered)}* of the {total} allowed{late}; all steps took {span(taken)}"
         )
     if run.ended_at:
-        return f"⏱️ Took *{span(taken)}* of the {total} allowed" + (
-            "" if left >= 0 else f", {span(-left)} too long"
-        )
+        return f"⏱️ Ended after *{span(taken)}*"
     if left < 0:
         return f"🔥 *{span(taken)}* since it began: {span(-left)} *over* the {total} allowed"
     return f"⏱️ *{span(taken)}* since it began, {span(left)} left of {total}"

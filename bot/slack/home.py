@@ -68,6 +68,6 @@ def _open(change: ChangeView, now: float) -> str:
 
 def _past(change: ChangeView) -> str:
     sign = state_line(change).split(" ", 1)[0]
-    rto = f", {span(change.report.rto_seconds)}" if change.report else ""
+    rto = f", {span(change.report.rto_seconds)}" if change.report and change.state == "done" else ""
     title = clip(escape(change.title), 200)
     return f"{sign} {title}{rto} · {mention(change.requester)} · {day(change.created_at)}"

@@ -12,8 +12,9 @@ def report(view: ChangeView, found: ReportView) -> b.Body:
     """The thread's last message. What missed its objective comes first."""
     blocks: list[b.Block] = [b.header(f"📋 Report: {view.title}"), b.section(f"*{words(found.outcome)}*")]
     # What missed its objective first, then what has no objective, then what is well.
-    figures = sorted(found.figures, key=lambda f: (f.met is True, f.met is None)) or _measured(found)
-    blocks.append(b.fields([(escape(f.label), f"{_mark(f)} *{words(f.value)}*") for f in figures[:10]]))
+    figures = sorted(found.figures, key=lambda f: (f.met is True, f.met is None))
+    if figures:
+        blocks.append(b.fields([(escape(f.label), f"{_mark(f)} *{words(f.value)}*") for f in figures[:10]]))
     blocks += b.sections(f"{_mark(f)} {escape(f.label)}: *{words(f.value)}*" for f in figures[10:])
     if found.rto_parts:
         parts = " → ".join(f"{escape(name)} *{span(seconds)}*" for name, seconds in found.rto_parts)
@@ -29,23 +30,6 @@ def report(view: ChangeView, found: ReportView) -> b.Body:
     blocks.append(b.context(f"{who} · change `{escape(view.id)}`"))
     text = f"Report: {escape(view.title)}. {words(found.outcome)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
-
-
-def _measured(found: ReportView) -> list[Figure]:
-    """The report's own numbers, for reports that come without figures."""
-    rto = f"{span(found.rto_seconds)} of {span(found.rto_objective)}"
-    figures = [Figure("Recovery time", rto, found.rto_seconds <= found.rto_objective)]
-    for name, seconds in found.rpo:
-        if seconds is None:
-            figures.append(Figure(f"Data lost, {name}", "not known"))
-        else:
-            lost = f"{_fine(seconds)} of {span(found.rpo_objective)}"
-            figures.append(Figure(f"Data lost, {name}", lost, seconds <= found.rpo_objective))
-    return [*figures, Figure("Payments lost", found.payments_lost)]
-
-
-def _fine(seconds: float) -> str:
-    return f"{seconds:.1f} s" if 0 < seconds < 10 else span(seconds)
 
 
 def _mark(figure: Figure) -> str:

@@ -30,10 +30,12 @@ class Replica(Protocol):
 def run_command(box: Replica, command: str, person: str, *, wait: bool) -> int:
     """Run one command as this person; for a proposal, follow it to its end. Returns the exit code."""
     console = Console()
+    started = False
     try:
         if box.desk.estate.role(person) is None:
             raise NotAllowed(f"{person} is nobody in this estate.", then="Give your id with --as.")
         box.start()
+        started = True
         reply = box.desk.command(
             command, Caller(person=person, name=person, where="terminal", face="terminal")
         )
@@ -44,7 +46,8 @@ def run_command(box: Replica, command: str, person: str, *, wait: bool) -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        box.stop()
+        if started:
+            box.stop()
     return 0
 
 

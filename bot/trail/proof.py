@@ -24,7 +24,10 @@ class Proof:
         """What the verifier says of the trail up to the end of this change."""
         with self._lock:
             if change not in self._said:
-                self._said[change] = self._verify(change)
+                try:
+                    self._said[change] = self._verify(change)
+                except ValueError as error:
+                    return f"The trail could not be verified now: {error}."
             return self._said[change]
 
     def _verify(self, change: str) -> str:

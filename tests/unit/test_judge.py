@@ -31,7 +31,8 @@ def action(*, acts: bool = True, tries: int = 2, grace: int = 0) -> Action:
         (failed("not yet"), Attempts(0, 1, 1), 20, Next.ACT),  # a second try
         (failed("not yet"), Attempts(0, 2, 20), 22, Next.WAIT),  # the last call may still show
         (failed("not yet"), Attempts(0, 2, 20), 30, Next.GIVE_UP),
-        (failed("not yet"), Attempts(0), 100, Next.GIVE_UP),
+        (failed("not yet"), Attempts(0), 100, Next.ACT),  # nobody could look before: still tried once
+        (failed("not yet"), Attempts(0, 1, 90), 100, Next.GIVE_UP),
         (waiting("moving"), Attempts(0), 99, Next.WAIT),
         (waiting("moving"), Attempts(0), 100, Next.GIVE_UP),
         (unknown("no answer"), Attempts(0), 1, Next.WAIT),  # never acted on
