@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bot.estate import Service
 from bot.plan import Call, OnFail, Step
+from bot.ports import Workload
 from runbooks.steps import Steps, by_place
 
 
@@ -42,12 +43,10 @@ def nodes(make: Steps, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
     wanted = {name: _nodes_wanted(make, name) for name in here.node_groups}
     steps = []
     for name, count in wanted.items():
-        seen = (make.survey.regions[make.to].groups or {}).get(name)
-        undo = None
-        if seen is not None:
-            back = {"cluster": here.cluster, "group": name, "minimum": seen.minimum}
-            rest = {"region": make.to, "workloads": [], "groups": [back]}
-            undo = Call(do="capacity.restore@1", args=rest)
+        # The estate's rest and not the size seen now: one throttled read must not change what was approved.
+        back = {"cluster": here.cluster, "group": name, "minimum": here.node_groups[name].min}
+        rest = {"region": make.to, "workloads": [], "groups": [back]}
+        undo = Call(do="capacity.restore@1", args=rest)
         args = {
             "region": make.to,
             "cluster": here.cluster,
@@ -88,8 +87,7 @@ def replicas(make: Steps, needs: Iterable[str]) -> Step:
         place = {"namespace": service.namespace, "name": name}
         workloads.append({**place, "replicas": _peak(make, name, service), "critical": service.critical})
         if (found := seen.get(f"{service.namespace}/{name}")) is not None:
-            rest = {"replicas": found.wanted} if found.minimum is None else {"minimum": found.minimum}
-            before.append({**place, **rest})
+            before.append({**place, **_before(found)})
     undo = Call(do="capacity.restore@1", args={"region": make.to, "workloads": before, "groups": []})
     nodes = sum(_nodes_wanted(make, name) for name in make.estate.regions[make.to].node_groups)
     args = {"region": make.to, "workloads": workloads, "nodes": nodes}
@@ -102,6 +100,14 @@ def replicas(make: Steps, needs: Iterable[str]) -> Step:
         blocks=[f"capacity/{make.to}"],
         undo=undo,
     )
+
+
+def _before(found: Workload) -> dict[str, int | bool]:
+    """What a rollback brings back; a service that was off is turned off again, whatever its HPA's minimum."""
+    if found.minimum is None:
+        return {"replicas": found.wanted}
+    rest: dict[str, int | bool] = {"minimum": found.minimum}
+    return {**rest, "off": True} if found.wanted == 0 else rest
 
 
 def _peak(make: Steps, name: str, service: Service) -> int:

@@ -11,6 +11,14 @@ from bot.actions import inventory
 from bot.ports import Ports
 from bot.verdict import Verdict, failed, passed, waiting
 
+# EKS's health issue codes (API reference, `Issue`) that operators meet when a Region is short.
+_ISSUES = {
+    "AsgInstanceLaunchFailures": "EC2 has no capacity",
+    "InsufficientFreeAddresses": "its subnets have no free addresses",
+    "NodeCreationFailure": "instances start and do not join",
+    "InstanceLimitExceeded": "the account may not start more instances",
+}
+
 
 def _observe_nodes(ports: Ports, args: Args) -> Seen:
     group = ports.capacity.node_group(args["region"], args["cluster"], args["group"])
@@ -35,21 +43,31 @@ def _judge_nodes(args: Args, seen: Seen) -> Verdict:
     if short:
         return failed(f"{where} is kept at {seen['desired']} nodes, {args['desired']} are wanted")
     if seen["issues"]:
-        return failed(f"{where} cannot get nodes: {', '.join(seen['issues'])}; {seen['ready']} are ready")
+        # The group goes on trying by itself: capacity may come back within the step's time.
+        told = ", ".join(f"{_ISSUES[code]}: {code}" if code in _ISSUES else code for code in seen["issues"])
+        return waiting(f"{where} cannot get nodes: {told}; {seen['ready']} of {args['ready']} are ready")
     return waiting(f"{seen['ready']} of {args['ready']} nodes are ready in {args['region']}")
 
 
 def _raise_nodes(ports: Ports, args: Args) -> None:
     region, cluster, name = args["region"], args["cluster"], args["group"]
     group = ports.capacity.node_group(region, cluster, name)
-    ports.capacity.resize(
+    _resize(
+        ports,
         region,
         cluster,
         name,
-        minimum=max(group.minimum, args["minimum"]),
-        desired=max(group.desired, args["desired"]),
-        token=act.current().key("resize"),
+        max(group.minimum, args["minimum"]),
+        max(group.desired, args["desired"]),
     )
+
+
+def _resize(ports: Ports, region: str, cluster: str, name: str, minimum: int, desired: int) -> None:
+    """Ask for these sizes. The token is another one for every retry: EKS answers a known token with the
+    update that it stands for, also when that one failed."""
+    current = act.current()
+    token = current.key(f"resize-{name}-{minimum}-{desired}-{current.attempt}")
+    ports.capacity.resize(region, cluster, name, minimum=minimum, desired=desired, token=token)
 
 
 def _describe_nodes(args: Args) -> str:
@@ -96,8 +114,16 @@ def _lacking(item: Mapping[str, Any], seen: Mapping[str, Any] | None) -> bool:
     return seen is None or not _raised(item, seen) or int(seen["ready"]) < _target(item, seen)
 
 
+def _starving(item: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Off, and nobody but us will turn it on: waiting for room would be waiting for ever."""
+    return int(seen["wanted"]) == 0 and _target(item, seen) > 0
+
+
 def _judge_replicas(args: Args, seen: Seen) -> Verdict:
     found = seen["workloads"]
+    off = [k for i in args["workloads"] if (k := inventory.key(i)) in found and _starving(i, found[k])]
+    if off:
+        return failed(f"off in {args['region']}: {inventory.listed(off)}")
     low = [
         inventory.key(i)
         for i in args["workloads"]
@@ -121,11 +147,17 @@ def _judge_replicas(args: Args, seen: Seen) -> Verdict:
 def _raise_replicas(ports: Ports, args: Args) -> None:
     region = args["region"]
     found = inventory.find(ports, region, args["workloads"])
-    for item in args["workloads"]:
+    room = ports.clusters.nodes_ready(region) >= args["nodes"]
+    for item in sorted(args["workloads"], key=lambda i: not i["critical"]):
         workload = found.get(inventory.key(item))
         if workload is None:
             continue
         target = _target(item, {"maximum": workload.maximum})
+        if not room:
+            if workload.wanted == 0 and target > 0:
+                least = max(1, min(workload.minimum or 1, target))
+                ports.clusters.scale(region, workload.namespace, workload.name, least)
+            continue
         if workload.minimum is not None and workload.minimum < target:
             ports.clusters.set_minimum(region, workload.namespace, workload.name, target)
         if workload.wanted == 0 or (workload.minimum is None and workload.wanted < target):
@@ -149,6 +181,8 @@ def _observe_restore(ports: Ports, args: Args) -> Seen:
 
 def _differs(item: Mapping[str, Any], minimum: int | None, wanted: int) -> bool:
     if "minimum" in item:
+        if item.get("off") and wanted != 0:
+            return True
         return minimum is not None and minimum != item["minimum"]
     return minimum is None and wanted != int(item["replicas"])
 
@@ -175,19 +209,14 @@ def _restore(ports: Ports, args: Args) -> None:
             continue
         if "minimum" in item:
             ports.clusters.set_minimum(region, workload.namespace, workload.name, item["minimum"])
+            if item.get("off"):
+                ports.clusters.scale(region, workload.namespace, workload.name, 0)
         else:
             ports.clusters.scale(region, workload.namespace, workload.name, item["replicas"])
     for group in args["groups"]:
         now = ports.capacity.node_group(region, group["cluster"], group["group"])
         if now.minimum != group["minimum"]:
-            ports.capacity.resize(
-                region,
-                group["cluster"],
-                group["group"],
-                minimum=group["minimum"],
-                desired=now.desired,
-                token=act.current().key("restore"),
-            )
+            _resize(ports, region, group["cluster"], group["group"], group["minimum"], now.desired)
 
 
 def _describe_restore(args: Args) -> str:

@@ -83,6 +83,7 @@ class MemoryWorld:
         self.figures: dict[str, tuple[Sample, ...]] = {}
         self.windows: dict[str, list[dict[str, Any]]] = {EAST: [], WEST: []}
         self.jobs: dict[tuple[str, str, str], JobResult] = {}
+        self.tokens: list[str] = []
         self.payments: set[str] = set()
         self.pods = {
             (region, f"{s.namespace}/{name}"): self._workload(name, region)
@@ -166,6 +167,7 @@ class MemoryWorld:
         if desired < group.desired:
             raise Rejected("Nodes are never taken away.")
         self.groups[region, name] = replace(group, minimum=minimum, desired=desired)
+        self.tokens.append(token)
         self._did(f"resize {region} {desired}")
 
     # DNS
@@ -244,7 +246,8 @@ class MemoryWorld:
 
     def set_minimum(self, region: str, namespace: str, name: str, minimum: int) -> None:
         self._change(region, namespace, name, minimum=minimum)
-        if minimum > self.pods[region, f"{namespace}/{name}"].wanted:
+        # At zero replicas an HPA is off, whatever its minimum.
+        if minimum > self.pods[region, f"{namespace}/{name}"].wanted > 0:
             self._change(
                 region, namespace, name, wanted=minimum, ready=minimum, updated=minimum, total=minimum
             )

@@ -47,22 +47,37 @@ def test_a_node_group_is_judged_by_size_and_ready_nodes(group: dict[str, Any], k
     assert why in verdict.why
 
 
-def test_nodes_that_do_not_come_fail_with_what_aws_says() -> None:
-    """A health issue is a reason to hold, not to wait in silence."""
+class Short(MemoryWorld):
+    """Three nodes are all there is."""
 
-    class Short(MemoryWorld):
-        def nodes_ready(self, region: str) -> int:
-            return 3
+    def nodes_ready(self, region: str) -> int:
+        return 3
 
+
+def test_nodes_that_do_not_come_are_waited_for_with_what_aws_says() -> None:
+    """EC2's capacity may come back while the step has time; asking again changes nothing."""
     world = Short()
     world.groups[WEST, "general"] = replace(
-        world.groups[WEST, "general"], minimum=6, desired=6, issues=("AsgInstanceLaunchFailures",)
+        world.groups[WEST, "general"], minimum=6, desired=6, issues=("AsgInstanceLaunchFailures", "Other")
     )
     verdict = look(world.ports(), "capacity.nodes@1", NODES)
-    assert verdict.kind == Kind.FAIL
-    assert "AsgInstanceLaunchFailures" in verdict.why
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "EC2 has no capacity: AsgInstanceLaunchFailures, Other; 3 of 6 are ready" in verdict.why
     world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], issues=())
     assert look(world.ports(), "capacity.nodes@1", NODES).kind == Kind.INCONCLUSIVE
+
+
+def test_every_retry_and_every_group_has_a_token_of_its_own() -> None:
+    """EKS answers a known token with the old update; a crash within one try repeats the token."""
+    world = MemoryWorld()
+    size = world.groups[WEST, "general"]
+    world.groups[WEST, "batch"] = size
+    for group, retry in (("general", 0), ("general", 0), ("general", 1), ("batch", 0)):
+        world.groups[WEST, group] = size
+        apply(world.ports(), "capacity.nodes@1", {**NODES, "group": group}, retry=retry)
+    again, *others = world.tokens[1:]
+    assert again == world.tokens[0]
+    assert len({again, *others}) == 3
 
 
 def test_a_larger_group_is_left_as_it_is() -> None:
@@ -116,6 +131,50 @@ def test_services_are_raised_when_there_is_room() -> None:
     assert not world.calls
     settle(world.ports(), "capacity.nodes@1", NODES)
     assert settle(world.ports(), "capacity.replicas@1", args).kind == Kind.PASS
+
+
+def off(world: MemoryWorld, *items: dict[str, Any]) -> None:
+    """Turn services off in us-west-2, as a fence leaves them."""
+    for item in items:
+        world._change(WEST, item["namespace"], item["name"], wanted=0, ready=0, updated=0, total=0)
+
+
+def test_services_that_are_off_never_wait_for_nodes() -> None:
+    """With a node missing they are started small, the critical first; the rest follows with the room."""
+    world = Short()
+    off(world, HELP, API)
+    args = {**replicas(HELP, API), "nodes": 6}
+    assert look(world.ports(), "capacity.replicas@1", args).kind == Kind.FAIL
+    verdict = settle(world.ports(), "capacity.replicas@1", args)
+    assert world.calls == [f"scale {WEST} api-gateway 1", f"scale {WEST} help-center 1"]
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "3 of 6 nodes" in verdict.why
+
+
+def test_a_service_that_is_off_starts_at_its_hpa_s_minimum() -> None:
+    """What its owners call the least is the least, within the peak."""
+    world = Short()
+    world._change(WEST, "production", "api-gateway", minimum=4)
+    off(world, API)
+    settle(world.ports(), "capacity.replicas@1", {**replicas(API), "nodes": 6})
+    assert world.calls == [f"scale {WEST} api-gateway 4"]
+
+
+def test_a_service_that_was_off_is_off_again_after_a_rollback() -> None:
+    """Its HPA's minimum comes back too; others keep running."""
+    world = MemoryWorld()
+    off(world, API)
+    settle(world.ports(), "capacity.replicas@1", replicas(API, HELP))
+    assert world.pods[WEST, "production/api-gateway"].wanted == 9
+    before = [
+        {"namespace": "production", "name": "api-gateway", "minimum": 1, "off": True},
+        {"namespace": "insights", "name": "help-center", "minimum": 1},
+    ]
+    rest = {"region": WEST, "workloads": before, "groups": []}
+    assert settle(world.ports(), "capacity.restore@1", rest).kind == Kind.PASS
+    api, help_center = (world.pods[WEST, name] for name in ("production/api-gateway", "insights/help-center"))
+    assert (api.minimum, api.wanted) == (1, 0)
+    assert (help_center.minimum, help_center.wanted) == (1, 2)
 
 
 def test_rest_comes_back_and_nodes_stay_for_the_autoscaler() -> None:

@@ -25,11 +25,13 @@ def look(ports: Ports, do: str, args: Args, *, step: str = "step", run: str = "r
         return verdict
 
 
-def apply(ports: Ports, do: str, args: Args, *, step: str = "step", run: str = "run-1") -> None:
+def apply(
+    ports: Ports, do: str, args: Args, *, step: str = "step", run: str = "run-1", retry: int = 0
+) -> None:
     """The action's deed, once."""
     deed = KINDS[do].apply
     assert deed is not None
-    with acting(Act("U0000ONCALL", run, step)):
+    with acting(Act("U0000ONCALL", run, step, attempt=retry)):
         deed(ports, args)
 
 

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from memory_world import WEST, MemoryWorld
+
+from bot.errors import Unreachable
+from bot.facts.survey import survey
+from bot.plan import Plan
+from bot.ports import NodeGroup
+from runbooks.failover import failover
+from runbooks.request import Request
+
+
+def plan_from(world: MemoryWorld, *, planned: bool = True) -> Plan:
+    """The plan that a fresh look gives."""
+    seen = survey(world.ports(), world.estate)
+    return failover(world.estate, seen, Request(WEST, planned, "a test"), peaks={}, durations={})
+
+
+def test_one_throttled_read_of_a_node_group_changes_no_plan() -> None:
+    """What was approved stays approved: the way back is the estate's rest, not a momentary size."""
+
+    class Throttled(MemoryWorld):
+        def node_group(self, region: str, cluster: str, name: str) -> NodeGroup:
+            raise Unreachable("EKS is throttled.")
+
+    assert plan_from(Throttled()).digest == plan_from(MemoryWorld()).digest
+
+
+def test_what_was_off_is_off_again_after_a_rollback() -> None:
+    """A service at zero in the target returns to zero; the others only to their minimum."""
+    world = MemoryWorld()
+    world._change(WEST, "production", "api-gateway", wanted=0, ready=0, updated=0, total=0)
+    step = next(s for s in plan_from(world).steps if s.id == "capacity/replicas")
+    assert step.undo is not None
+    rest = {item["name"]: item for item in step.undo.args["workloads"]}
+    assert (rest["api-gateway"]["off"], rest["api-gateway"]["minimum"]) == (True, 1)
+    assert "off" not in rest["help-center"]
