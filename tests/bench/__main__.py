@@ -1,0 +1,93 @@
+"""`python -m tests.bench [--short] [--record] [--only NAME]`: measure, and show one table.
+
+Exits 0 when everything could be measured, whether targets are met or not, and 1 when something broke. With
+`--strict` a missed target exits 1 too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from tests.bench import acknowledge, approval, approval_core, engine, machine, startup, trail
+from tests.bench.figures import FULL, SHORT, Figure, Form, show
+from tests.bench.record import record
+from tests.bench.sandbox import Broken, sandbox
+
+Bench = Callable[[Path, Form], list[Figure]]
+
+
+def _acknowledge(folder: Path, form: Form) -> list[Figure]:
+    with sandbox(folder) as here:
+        return acknowledge.measure(here, form)
+
+
+def _approval(folder: Path, form: Form) -> list[Figure]:
+    with sandbox(folder, speed=20) as here:
+        return [approval.measure(here, form)]
+
+
+BENCHES: dict[str, Bench] = {
+    "acknowledge": _acknowledge,
+    "approval": _approval,
+    "core": lambda folder, form: [approval_core.measure(folder, form)],
+    "engine": engine.measure,
+    "startup": lambda _folder, form: startup.measure(form),
+    "trail": trail.measure,
+}
+
+
+def main() -> int:
+    """Returns the exit code."""
+    asked = _parser().parse_args()
+    form = SHORT if asked.short else FULL
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        os.environ.pop(name, None)
+    # What the parts log is part of their time in a bot, where it goes to a file; here it would be shown.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    facts = machine.facts() | {"Load before (1 / 5 min)": machine.load()}
+    started = time.monotonic()
+    try:
+        figures = list(_figures(asked.only or list(BENCHES), form))
+    except Broken as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    facts |= {"Load after (1 / 5 min)": machine.load(), "Took": f"{time.monotonic() - started:.0f} s"}
+    show(figures)
+    print(" · ".join(f"{name}: {value}" for name, value in facts.items()))
+    if asked.record:
+        print(f"written to {record(figures, facts)}")
+    return int(asked.strict and any(figure.met is False for figure in figures))
+
+
+def _figures(names: list[str], form: Form) -> Iterator[Figure]:
+    status = Console(stderr=True)
+    for name in names:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
+            yield from BENCHES[name](Path(folder), form)
+        status.print(f"[dim]{name}: {time.monotonic() - began:.1f} s[/]")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Figures, as ratios to floors."
+    )
+    parser.add_argument("--short", action="store_true", help="only see whether every bench still works")
+    parser.add_argument("--record", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
+    parser.add_argument("--only", action="append", choices=list(BENCHES), help="this bench; may be repeated")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

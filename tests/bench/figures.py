@@ -1,0 +1,99 @@
+"""What a bench says: figures, each with its floor and its target, and the one table that shows them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    `floor` is what the machine itself needed for the same in the same run, `ratio` the measured value over
+    it. `met` is None for figures without a target.
+    """
+
+    name: str
+    measured: str
+    target: str = ""
+    met: bool | None = None
+    floor: str = ""
+    ratio: float | None = None
+    how: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """For people: met, MISSED, or nothing when there is no target."""
+        return {None: "", True: "met", False: "MISSED"}[self.met]
+
+    @property
+    def times(self) -> str:
+        """The ratio as people read it."""
+        return "" if self.ratio is None else f"{self.ratio:.2f} ×"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How much is measured; `short` looks whether the bench still works, its figures say little."""
+
+    bursts: int
+    burst: int
+    approvals: int
+    core_approvals: int
+    runs: int
+    steps: int
+    commits: int
+    rows: int
+    starts: int
+    play: bool
+    short: bool = False
+
+
+FULL = Form(
+    bursts=6, burst=50, approvals=40, core_approvals=400, runs=10, steps=30, commits=500, rows=20_000,
+    starts=3, play=True,
+)  # fmt: skip
+SHORT = Form(
+    bursts=1, burst=10, approvals=2, core_approvals=10, runs=1, steps=6, commits=30, rows=500,
+    starts=1, play=False, short=True,
+)  # fmt: skip
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` of all values do not exceed; of few values the p99 is the largest."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def ms(seconds: float) -> str:
+    """Seconds as milliseconds, three digits that count."""
+    value = seconds * 1000
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def show(figures: Sequence[Figure], console: Console | None = None) -> None:
+    """Print the table."""
+    table = Table(title="Signalbox, measured", title_justify="left", pad_edge=False)
+    for heading in ("Figure", "Measured", "Floor", "Ratio", "Target", ""):
+        table.add_column(heading, justify="right" if heading == "Ratio" else "left", overflow="fold")
+    for figure in figures:
+        style = {None: "", True: "green", False: "bold red"}[figure.met]
+        table.add_row(
+            figure.name,
+            figure.measured,
+            figure.floor,
+            figure.times,
+            figure.target,
+            f"[{style}]{figure.verdict}[/]" if style else "",
+        )
+    (console or Console(width=None if Console().is_terminal else 150)).print(table)

@@ -1,0 +1,59 @@
+"""Writes `docs/performance.md`: the figures as measured, on what, how, and which targets were missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.bench.figures import Figure
+from tests.bench.sandbox import ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+INTRODUCTION = """\
+# Performance
+
+Written by `make bench` with `--record` (`python -m tests.bench --record`); nothing here was typed by hand. A floor is
+what the machine needed for the bare thing in the same run: a Bolt app that only acknowledges, a durable commit, a
+hash. Ratios to floors travel between machines, milliseconds do not.
+"""
+
+
+def record(figures: Sequence[Figure], facts: Mapping[str, str], page: Path = PAGE) -> Path:
+    """Write the page anew and return where it is."""
+    page.parent.mkdir(exist_ok=True)
+    parts = [INTRODUCTION, _table(figures), _missed(figures), _how(figures), _machine(facts)]
+    page.write_text("\n".join(parts))
+    return page
+
+
+def _table(figures: Sequence[Figure]) -> str:
+    lines = ["| Figure | Measured | Floor | Ratio | Target | |", "|---|---|---|---:|---|---|"]
+    for f in figures:
+        verdict = f"**{f.verdict}**" if f.met is False else f.verdict
+        lines.append(f"| {f.name} | {f.measured} | {f.floor} | {f.times} | {f.target} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def _missed(figures: Sequence[Figure]) -> str:
+    missed = [f for f in figures if f.met is False]
+    with_target = sum(f.met is not None for f in figures)
+    if not missed:
+        return f"All {with_target} targets were met in this run.\n"
+    lines = [f"{len(missed)} of {with_target} targets were missed in this run:\n"]
+    lines += [
+        f"- {f.name}: {f.measured}{f' ({f.times} its floor)' if f.ratio else ''}, wanted {f.target}."
+        for f in missed
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _how(figures: Sequence[Figure]) -> str:
+    lines = [f"- **{f.name}.** {f.how[:1].upper()}{f.how[1:]}." for f in figures if f.how]
+    return "\n".join(["## How each was measured\n", *lines]) + "\n"
+
+
+def _machine(facts: Mapping[str, str]) -> str:
+    return (
+        "\n".join(["## On what\n", "| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in facts.items())])
+        + "\n"
+    )
