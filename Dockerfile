@@ -23,7 +23,9 @@ ENV PATH=/opt/signalbox/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp \
     SIGNALBOX_STATE=/state \
+    SIGNALBOX_DATABASE_URL=sqlite:////state/signalbox.db \
     SIGNALBOX_ESTATE=/etc/signalbox/estate.yaml
+WORKDIR /state
 USER 10001
 VOLUME ["/state"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

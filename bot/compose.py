@@ -81,6 +81,7 @@ def build(settings: Settings) -> Box:
         kubeconfig=settings.kubeconfig,
         clusters={name: region.cluster for name, region in estate.regions.items()},
         prometheus=estate.metrics.prometheus,
+        impersonate=settings.impersonate,
     )
     planner = Planner(ports, database, clock)
     watch = Watch(estates, planner, trail)

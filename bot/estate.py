@@ -15,6 +15,7 @@ RegionName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
 Role = Literal["on-call", "lead", "auditor"]
 Wave = Literal["read-only", "internal", "customer-facing"]
+Table = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$")]
 SlackUser = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{8,}$")]
 
 
@@ -72,14 +73,14 @@ class SecretRef(Part):
 
 
 class Database(Part):
-    """An Aurora PostgreSQL global database. `heartbeat` is a table with a row a second (column `at`), or absent."""
+    """An Aurora PostgreSQL global database. `heartbeat` is a table with a row a second (columns `at`, `region`)."""
 
     global_cluster: Name
     engine_version: str
     size_gb: Annotated[int, Field(gt=0)]
     clusters: dict[RegionName, Name]
     secret: SecretRef
-    heartbeat: str | None = None
+    heartbeat: Table | None = None
 
 
 class Record(Part):
@@ -223,6 +224,8 @@ class Estate(Part):
                 "policy.{}.channels", self.slack.channels, {k: r.channels for k, r in self.policy.items()}
             ),
             *_unknown("checks.smoke.{}", self.services, {s.name: (s.service,) for s in self.checks.smoke}),
+            *_unknown("checks.{}", self.services, {"payments": (self.checks.payments.service,)}),
+            *_unknown("dns.records.{}", self.regions, {r.name: r.health_checks for r in self.dns.records}),
         ]
         wrong += [
             f"services.{name}: writes need a database"
@@ -234,7 +237,7 @@ class Estate(Part):
         if "failover" not in self.policy:
             wrong.append("policy: `failover` is missing")
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ValueError("\n".join(wrong))
         return self
 
     @property

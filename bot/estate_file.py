@@ -47,9 +47,11 @@ def parse_estate(raw: bytes, name: str = "estate.yaml") -> Estate:
         _ = estate.digest
         return estate
     except NotCanonical as error:
-        raise EstateError(f"{name}:1: names are written in ASCII: {error}.", then="Correct the name.") from error
+        raise EstateError(
+            f"{name}:1: names are written in ASCII: {error}.", then="Correct the name."
+        ) from error
     except ValidationError as error:
-        lines = [_complaint(name, root, dict(e)) for e in error.errors()]
+        lines = [line for e in error.errors() for line in _complaints(name, root, dict(e))]
         raise EstateError("\n".join(lines), then=f"{len(lines)} to correct.") from error
 
 
@@ -67,15 +69,31 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _complaint(name: str, root: yaml.Node | None, error: dict[str, Any]) -> str:
-    path = [part for part in error["loc"] if part != "[key]"]
+def _complaints(name: str, root: yaml.Node | None, error: dict[str, Any]) -> list[str]:
+    if error["loc"]:
+        return [_complaint(name, root, error)]
+    # What does not agree across the file comes as one error with a line for each, `path: what`.
+    found = []
+    for text in str(error["msg"]).removeprefix("Value error, ").splitlines():
+        path, _, what = text.partition(": ")
+        found.append(f"{name}:{_line(root, path.split('.'))}: {path}: {what} (correct it)")
+    return found
+
+
+def _line(root: yaml.Node | None, path: list[Any]) -> int:
     line, node = 1, root
     for part in path:
         found = _child(node, part)
         if found is None:
             break
         line, node = found
-    field = ".".join(str(p) for p in path) or "the whole file"
+    return line
+
+
+def _complaint(name: str, root: yaml.Node | None, error: dict[str, Any]) -> str:
+    path = [part for part in error["loc"] if part != "[key]"]
+    line = _line(root, path)
+    field = ".".join(str(p) for p in path)
     fix = {
         "missing": "add it",
         "extra_forbidden": "remove it, or correct its spelling",

@@ -47,7 +47,10 @@ async def _faces(box: Box, face: SlackFace) -> None:
 
 async def _health(box: Box, face: SlackFace) -> web.AppRunner:
     async def live(_request: web.Request) -> web.Response:
-        return web.json_response({"beats": box.engine.healthy}, status=200 if box.engine.healthy else 503)
+        good = box.engine.alive and face.alive()
+        return web.json_response(
+            {"engine": box.engine.alive, "slack": face.alive()}, status=200 if good else 503
+        )
 
     async def ready(_request: web.Request) -> web.Response:
         good = box.engine.healthy and face.connected()

@@ -25,7 +25,8 @@ class Settings(BaseSettings):
     health_port: int = 8080
     http_host: str = "127.0.0.1"
     http_port: int = 3000
-    lease_seconds: float = 15.0
+    lease_seconds: float = Field(default=15.0, gt=9.0)
+    impersonate: bool = False
     workers: int = 12
     log_level: str = "info"
     kubeconfig: str | None = Field(default=None, validation_alias=AliasChoices("KUBECONFIG"))

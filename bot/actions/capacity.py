@@ -63,8 +63,9 @@ def _raise_nodes(ports: Ports, args: Args) -> None:
 
 
 def _resize(ports: Ports, region: str, cluster: str, name: str, minimum: int, desired: int) -> None:
-    """Ask for these sizes. The token is another one for every retry: EKS answers a known token with the
-    update that it stands for, also when that one failed."""
+    """Ask for these sizes, in a retry under a new token: EKS answers a known one with the update it stands for,
+    failed or not.
+    """
     current = act.current()
     token = current.key(f"resize-{name}-{minimum}-{desired}-{current.attempt}")
     ports.capacity.resize(region, cluster, name, minimum=minimum, desired=desired, token=token)

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from bot import act
 from bot.action import Action, Args, Seen
 from bot.actions import jobs
+from bot.clock import iso
 from bot.errors import OutsideError
 from bot.ports import Ports
 from bot.verdict import Verdict, failed, passed, waiting
@@ -77,10 +78,13 @@ def _judge_heartbeat(args: Args, seen: Seen) -> Verdict:
         return failed(f"the heartbeat of {name} has not been read")
     at = survived_at_ms(seen["message"])
     if at is None:
-        return passed(f"{name} holds no heartbeat of {args['from']}: data loss unknown", survived_at_ms=None)
+        return passed(
+            f"no heartbeat of {args['from']} was found in {name}: data loss unknown", survived_at_ms=None
+        )
     last = seen["last_write_ms"]
     if last is None:
-        return passed(f"the newest heartbeat of {args['from']} in {name} was found", survived_at_ms=at)
+        newest = f"{name}: the newest heartbeat is from {iso(at // 1000)[11:19]} UTC"
+        return passed(f"{newest}; when the last write was accepted is not known", survived_at_ms=at)
     lost = max(0, last - at)
     return passed(
         f"{name} lost at most {lost / 1000:.1f} s of writes",

@@ -68,6 +68,11 @@ class Engine:
             log.warning("lease.not_resigned", error=str(error))
 
     @property
+    def alive(self) -> bool:
+        """Whether both threads run: a database that is away is no reason to restart the process."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
     def healthy(self) -> bool:
         """Whether the heart beats: the last beat is younger than three intervals."""
         return self._clock.monotonic() - self.beaten < 3 * self._beat_seconds

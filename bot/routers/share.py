@@ -20,7 +20,8 @@ class Share:
 def measured(metrics: Metrics, query: str | None) -> Share:
     """The share by the label `region` of an instant query (requests per second by Region).
 
-    A Region with a series that reads zero is known to receive nothing; one without a series is unknown.
+    A Region with a series that reads zero is known to receive nothing while another receives something; one
+    without a series is unknown, and so is every Region when all of them read zero.
     """
     if not query:
         return Share({}, "the estate names no query for the share")
@@ -33,7 +34,10 @@ def measured(metrics: Metrics, query: str | None) -> Share:
         region = sample.labels.get("region", "")
         if region and math.isfinite(sample.value):
             rates[region] = rates.get(region, 0.0) + max(0.0, sample.value)
-    total = sum(rates.values())
     if not rates:
         return Share({}, "the query for the share found no series")
-    return Share({region: round(1000 * rate / total) if total else 0 for region, rate in rates.items()})
+    total = sum(rates.values())
+    if not total:
+        # Where nobody is measured anywhere, it is the measuring that is in doubt.
+        return Share({}, "no requests were measured anywhere")
+    return Share({region: round(1000 * rate / total) for region, rate in rates.items()})

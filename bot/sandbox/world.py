@@ -18,6 +18,7 @@ from bot.sandbox import bots
 from bot.sandbox.bots import Bot
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
+from bot.sandbox.monitoring import watch
 from bot.sandbox.net import metrics
 from bot.sandbox.net.customers import Customers
 from bot.sandbox.net.databases import Databases
@@ -188,6 +189,7 @@ class World:
         while True:
             self.databases.advance()
             checkers.look(self.clock.now())
+            self.figures.scrape()
             await asyncio.sleep(TICK_SECONDS)
 
     async def _start_ingresses(self, ending: contextlib.AsyncExitStack) -> int:
@@ -207,22 +209,7 @@ class World:
     ) -> None:
         payments = self.estate["checks"]["payments"]
         self.customers = Customers(self.clock, payments, dns_port=dns_port, ingress_port=ingress_port)
-        self.figures.ask("payments_lost_total", lambda: {(): self.databases.payments_lost()}, "counter")
-        self.figures.ask(
-            "payments_acknowledged_total", lambda: {(): self.databases.payments_acknowledged()}, "counter"
-        )
-        self.figures.ask(
-            "ingress_last_write_timestamp_seconds",
-            lambda: {
-                (("region", name),): entry.last_write
-                for name, entry in self.ingresses.items()
-                if entry.last_write is not None
-            },
-        )
-        self.figures.ask(
-            "database_replication_lag_ms",
-            lambda: {(("database", name),): self.databases.lag_ms(name) for name in self.databases.ids()},
-        )
+        watch(self.figures, self.databases, self.ingresses, self.faults)
         await self.customers.start()
         ending.push_async_callback(self.customers.stop)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
+from pydantic import ValidationError
 
 from bot.errors import SignalboxError
 from bot.logs import configure
@@ -49,6 +50,10 @@ def main(wiring: Wiring, words: list[str]) -> int:
     except SignalboxError as error:
         print(error, file=sys.stderr)
         return 1
+    except ValidationError as error:
+        for wrong in error.errors():
+            print(f"Setting {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}.", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         return 130
     return code if isinstance(code, int) else 0

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from bot.errors import SignalboxError
 from bot.estate_file import read_estate
 from bot.settings import Settings
-from bot.store.database import Database
 from bot.trail.verify import verify_database
 
 
@@ -42,10 +41,6 @@ def _estate(settings: Settings) -> Check:
 
 def _database(settings: Settings) -> Check:
     try:
-        database = Database(settings.database_url)
-        with database.read() as session:
-            database.now(session)
-        database.close()
         words = verify_database(settings.database_url).words()
     except (SignalboxError, ValueError) as error:
         return Check(

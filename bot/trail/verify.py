@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -80,6 +81,8 @@ class Report:
 
 def verify_database(url: str, *, rows: int | None = None) -> Report:
     """Verify the trail in a database, or its first `rows` rows. Raises ValueError when it cannot be read."""
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        raise ValueError(f"there is no database at {url}")
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     try:
         with engine.connect() as connection:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEPT_SECONDS = 1800
+SCRAPE_SECONDS = 5.0
+_KEPT_SAMPLES = 2000
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -42,6 +45,8 @@ class Figures:
         self.now = now
         self._counters: dict[str, dict[Labels, Counter]] = {}
         self._gauges: dict[str, tuple[str, Callable[[], Mapping[Labels, float]]]] = {}
+        self._samples: dict[str, dict[Labels, deque[tuple[float, float]]]] = {}
+        self._scraped = -math.inf
 
     def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
         """Count; an amount of 0 makes the label set known."""
@@ -52,6 +57,26 @@ class Figures:
     def ask(self, name: str, values: Callable[[], Mapping[Labels, float]], kind: str = "gauge") -> None:
         """Let `values` be called whenever `name` is read; `kind` as in the text format's TYPE line."""
         self._gauges[name] = kind, values
+
+    def scrape(self) -> None:
+        """Remember what every gauge shows, once in SCRAPE_SECONDS: call it often."""
+        now = self.now()
+        if now < self._scraped + SCRAPE_SECONDS:
+            return
+        self._scraped = now
+        for name, (_, values) in self._gauges.items():
+            series = self._samples.setdefault(name, {})
+            for labels, value in values().items():
+                series.setdefault(labels, deque(maxlen=_KEPT_SAMPLES)).append((now, value))
+
+    def highest(self, name: str, window: float) -> dict[Labels, float]:
+        """The highest value of each series in the last `window` seconds, stale series included."""
+        found = self.values(name)
+        for labels, samples in self._samples.get(name, {}).items():
+            for at, value in samples:
+                if at > self.now() - window:
+                    found[labels] = max(value, found.get(labels, value))
+        return found
 
     def counters(self, name: str) -> Mapping[Labels, Counter]:
         """Counters of that name by label set."""

@@ -1,4 +1,4 @@
-"""The few shapes of PromQL that the sandbox's estate asks: selectors, rate, and aggregations by label."""
+"""The few shapes of PromQL that the sandbox's estate asks: selectors, rate, max_over_time, aggregations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from bot.sandbox.net.figures import Figures, Labels
 
 Vector = dict[Labels, float]
+Matcher = Callable[[Mapping[str, str]], bool]
 
 _TOKEN = re.compile(r'\s*([a-zA-Z_:][a-zA-Z0-9_:]*|"(?:[^"\\]|\\.)*"|[0-9]+[smhd]|=~|!~|!=|[(){}\[\],=])')
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -70,10 +71,9 @@ class _Parser:
         if name in _AGGREGATIONS:
             return self._aggregation(name)
         if name in {"rate", "increase"}:
-            self._take("(")
-            vector = self._rate(self._take(), per_second=name == "rate")
-            self._take(")")
-            return vector
+            return self._rate(per_second=name == "rate")
+        if name == "max_over_time":
+            return self._highest()
         matchers = self._matchers()
         return {
             (("__name__", name), *labels): value
@@ -106,14 +106,20 @@ class _Parser:
         self._take(")")
         return labels
 
-    def _rate(self, name: str, *, per_second: bool) -> Vector:
-        matchers = self._matchers()
+    def _range(self) -> tuple[str, list[Matcher], float]:
+        """The selector within a function's parentheses: name, matchers, and its window in seconds."""
+        self._take("(")
+        name, matchers = self._take(), self._matchers()
         self._take("[")
         window = self._take()
         self._take("]")
+        self._take(")")
         if window[-1] not in _UNITS or not window[:-1].isdigit():
             raise QueryError(f"bad duration {window!r}")
-        seconds = float(window[:-1]) * _UNITS[window[-1]]
+        return name, matchers, float(window[:-1]) * _UNITS[window[-1]]
+
+    def _rate(self, *, per_second: bool) -> Vector:
+        name, matchers, seconds = self._range()
         now = self._figures.now()
         return {
             labels: counter.rate(now, seconds) * (1 if per_second else seconds)
@@ -121,8 +127,16 @@ class _Parser:
             if all(match(dict(labels)) for match in matchers)
         }
 
-    def _matchers(self) -> list[Callable[[Mapping[str, str]], bool]]:
-        matchers: list[Callable[[Mapping[str, str]], bool]] = []
+    def _highest(self) -> Vector:
+        name, matchers, seconds = self._range()
+        return {
+            labels: value
+            for labels, value in self._figures.highest(name, seconds).items()
+            if all(match(dict(labels)) for match in matchers)
+        }
+
+    def _matchers(self) -> list[Matcher]:
+        matchers: list[Matcher] = []
         if self.peek() != "{":
             return matchers
         self._take("{")
@@ -137,5 +151,5 @@ class _Parser:
         return matchers
 
 
-def _matcher(label: str, operator: str, wanted: str) -> Callable[[Mapping[str, str]], bool]:
+def _matcher(label: str, operator: str, wanted: str) -> Matcher:
     return lambda labels: _MATCHES[operator](labels.get(label, ""), wanted)
