@@ -95,7 +95,7 @@ class World:
             for name, database in self.estate["databases"].items():
                 self.databases.add(database["global_cluster"], name, database["clusters"], writer=HOME_REGION)
             await self._start_clouds(ending)
-            self._http_port, *health_ports = _free_ports(1 + self.options.bots)
+            self._http_port, *health_ports = bots.free_ports(1 + self.options.bots)
             await self._start_console(app, listener, ending)
             found = await asyncio.to_thread(self.aws.seed, self.estate)
             self.databases.deny_with(self.aws.database_subnets_denied)
@@ -198,10 +198,10 @@ class World:
             services = Services(
                 region, self.estate["services"], self.clusters[region], self.databases, self.faults
             )
-            ingress = Ingress(services, self.estate, self.clock, self.faults, self.figures, self.databases)
-            port = await ingress.start(described["ingress"]["address"], port)
-            ending.push_async_callback(ingress.stop)
-            self.ingresses[region] = ingress
+            entry = Ingress(services, self.estate, self.clock, self.faults, self.figures, self.databases)
+            port = await entry.start(described["ingress"]["address"], port)
+            ending.push_async_callback(entry.stop)
+            self.ingresses[region] = entry
         return port
 
     async def _start_customers(
@@ -262,11 +262,8 @@ class World:
         for region, cluster in self.clusters.items():
             path = self.state / f"kubeconfig-{region}.yaml"
             path.write_text(yaml.safe_dump(cluster.kubeconfig()))
-            clusters[region] = {
-                "server": cluster.server_url,
-                "token": cluster.token,
-                "kubeconfig": str(path),
-            }
+            access = {"server": cluster.server_url, "token": cluster.token}
+            clusters[region] = access | {"kubeconfig": str(path)}
         self._described = {
             "console": self.console,
             "slack_api": f"{self.console}/api/",
@@ -298,12 +295,3 @@ def _import_aws() -> type[AwsStandIn]:
     from bot.sandbox.aws import AwsStandIn
 
     return AwsStandIn
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

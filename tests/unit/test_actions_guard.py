@@ -164,3 +164,15 @@ def test_before_a_switchover_nothing_that_writes_may_run() -> None:
     assert look(world.ports(), GUARD, args).kind == Kind.PASS
     world.writer["payments"] = "eu-west-1"
     assert look(world.ports(), GUARD, args).kind == Kind.UNKNOWN
+
+
+def test_requests_measured_nowhere_do_not_open_it_at_once() -> None:
+    """A share of nothing is no proof: then old answers must have expired twice."""
+    world = MemoryWorld(dark={EAST})
+    send_away(world)
+    world.figures[world.estate.metrics.share or ""] = _share(world, 0, 0)
+    assert look(world.ports(), GUARD, args_of(world)).kind == Kind.INCONCLUSIVE
+    world.clock.at += 120
+    verdict = look(world.ports(), GUARD, args_of(world))
+    assert verdict.kind == Kind.PASS
+    assert "is not measured" in verdict.why

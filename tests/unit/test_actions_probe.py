@@ -9,7 +9,7 @@ from visits import apply, look, settle
 from bot.act import Act, acting
 from bot.actions.jobs import insert, job_name, newest_heartbeat
 from bot.actions.probe import survived_at_ms
-from bot.ports import Sample
+from bot.ports import JobResult, JobSpec, Sample
 from bot.verdict import Kind
 
 
@@ -60,11 +60,27 @@ def test_the_loss_is_the_last_accepted_write_less_the_newest_heartbeat() -> None
 
 
 def test_without_the_last_write_the_loss_stays_unknown() -> None:
-    """What survived is told; what was lost is not made up."""
+    """What survived is told with its time; what was lost is not made up."""
     world = MemoryWorld()
+    world.clock.at = 1_800_000_001.0
     verdict = settle(world.ports(), "probe.heartbeat@1", heartbeat_args(world))
     assert verdict.kind == Kind.PASS
-    assert "loss_ms" not in verdict.evidence
+    assert verdict.evidence == {"survived_at_ms": 1_800_000_000_000}
+    assert "the newest heartbeat is from 08:00:00 UTC" in verdict.why
+    assert "when the last write was accepted is not known" in verdict.why
+
+
+def test_no_heartbeat_is_another_thing_than_no_last_write() -> None:
+    """Where nothing survived to be read, the words say so."""
+
+    class Empty(MemoryWorld):
+        def _psql(self, region: str, spec: JobSpec) -> JobResult:
+            return JobResult("succeeded", "")
+
+    verdict = settle(Empty().ports(), "probe.heartbeat@1", heartbeat_args(Empty()))
+    assert verdict.kind == Kind.PASS
+    assert verdict.evidence == {"survived_at_ms": None}
+    assert f"no heartbeat of {EAST} was found" in verdict.why
 
 
 @pytest.mark.parametrize(
