@@ -220,6 +220,9 @@ class Clusters(Protocol):
         ...
 
     def set_sync_windows(self, region: str, windows: Sequence[Mapping[str, Any]]) -> None: ...
+    def out_of_sync(self, region: str) -> tuple[str, ...]:
+        """Argo CD Applications that a sync would change, or about which Argo CD itself is not sure."""
+        ...
 
 
 @dataclass(frozen=True)

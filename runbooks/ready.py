@@ -25,11 +25,11 @@ def hold_sync(make: Steps, region: str) -> Step:
 
 
 def release_sync(make: Steps, region: str, needs: Iterable[str]) -> Step:
-    """Argo CD free again."""
+    """Argo CD free again when Git agrees; else it stays held, and the report says so."""
     return make.step(
         f"sync/release/{region}",
         "sync.release@1",
-        {"region": region},
+        {"region": region, "agreed": True},
         "restore",
         needs,
         blocks=[f"sync/{region}"],

@@ -2,6 +2,9 @@
 
 `spec.syncWindows` of an AppProject is the supported brake (Argo CD's `sync_windows.md`); its items have no
 name, so ours is known by its description. Other people's windows stay as they are.
+
+Released too soon, Argo CD puts back what Git still says of the Region's former part: a release after a move
+waits for a bounded time, and else leaves the window to the people who change Git.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.action import Action, Args, Seen
+from bot.actions import inventory
 from bot.ports import Ports
-from bot.verdict import Verdict, failed, passed
+from bot.verdict import Verdict, failed, passed, waiting
 
 _OURS = "signalbox: a run is under way"
 _WINDOW: dict[str, Any] = {
@@ -31,7 +35,11 @@ def ours(window: Mapping[str, Any]) -> bool:
 
 def _observe(ports: Ports, args: Args) -> Seen:
     windows = ports.clusters.sync_windows(args["region"])
-    return {"held": any(ours(w) for w in windows), "others": sum(not ours(w) for w in windows)}
+    held = any(ours(w) for w in windows)
+    # A release that asks nothing of Git is the way back: there Git still says what is wanted.
+    asked = held and args.get("agreed", False)
+    apart = ports.clusters.out_of_sync(args["region"]) if asked else ()
+    return {"held": held, "others": sum(not ours(w) for w in windows), "apart": list(apart)}
 
 
 def _judge_hold(args: Args, seen: Seen) -> Verdict:
@@ -41,6 +49,10 @@ def _judge_hold(args: Args, seen: Seen) -> Verdict:
 
 
 def _judge_release(args: Args, seen: Seen) -> Verdict:
+    if seen["held"] and seen["apart"]:
+        behind = f"{inventory.count(len(seen['apart']), 'application')} out of sync"
+        why = f"Git does not yet say what runs there ({behind})"
+        return waiting(f"Argo CD stays held in {args['region']}: {why}", out_of_sync=seen["apart"])
     if seen["held"]:
         return failed(f"Argo CD is still held in {args['region']}")
     return passed(f"Argo CD may sync in {args['region']} again")
@@ -64,7 +76,8 @@ def _describe_hold(args: Args) -> str:
 
 
 def _describe_release(args: Args) -> str:
-    return f"Let Argo CD sync in {args['region']} again"
+    when = " once Git says what runs there" if args.get("agreed", False) else ""
+    return f"Let Argo CD sync in {args['region']} again{when}"
 
 
 HOLD = Action(

@@ -10,6 +10,7 @@ from bot.world.kubernetes_session import KubernetesSession
 
 _PROJECT = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
 _WINDOWS = "/spec/syncWindows"
+_APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 
 
 def windows(session: KubernetesSession) -> tuple[dict[str, Any], ...]:
@@ -37,6 +38,30 @@ def set_windows(session: KubernetesSession, wanted: Sequence[Mapping[str, Any]])
             {"op": "add", "path": _WINDOWS, "value": then},
         ],
     )
+
+
+def out_of_sync(session: KubernetesSession) -> tuple[str, ...]:
+    """Applications of the project that Argo CD would sync by itself and does not report as Synced, sorted.
+
+    `Unknown`, or no status yet, is as good as OutOfSync: nobody has seen that Git agrees.
+    """
+    listed = session.find(_APPLICATIONS) or {}
+    found = [one for one in listed.get("items") or [] if _automated(one.get("spec") or {})]
+    return tuple(sorted(one["metadata"]["name"] for one in found if _status(one) != "Synced"))
+
+
+def _automated(spec: Mapping[str, Any]) -> bool:
+    automated = (spec.get("syncPolicy") or {}).get("automated")
+    return spec.get("project", "default") == "default" and automated is not None and _enabled(automated)
+
+
+def _enabled(automated: Mapping[str, Any]) -> bool:
+    """Argo CD 3.1 and later: `enabled: false` keeps the settings and switches automated syncs off."""
+    return automated.get("enabled") is not False
+
+
+def _status(application: Mapping[str, Any]) -> str:
+    return str(((application.get("status") or {}).get("sync") or {}).get("status", ""))
 
 
 def _all(project: Mapping[str, Any]) -> list[dict[str, Any]]:

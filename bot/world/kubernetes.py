@@ -101,6 +101,9 @@ class KubernetesClusters:
     def set_sync_windows(self, region: str, windows: Sequence[Mapping[str, Any]]) -> None:
         argocd.set_windows(self._session(region), windows)
 
+    def out_of_sync(self, region: str) -> tuple[str, ...]:
+        return argocd.out_of_sync(self._session(region))
+
     def _session(self, region: str) -> KubernetesSession:
         with self._lock:
             session = self._sessions.get(region)

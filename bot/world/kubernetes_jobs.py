@@ -12,7 +12,8 @@ from bot.ports import JobResult, JobSpec
 from bot.world.kubernetes_session import KubernetesSession
 from bot.world.kubernetes_workloads import hindrance
 
-_TTL_SECONDS = 600
+# A fence's proof is the Job that was refused: it must outlast holds, nights included.
+_TTL_SECONDS = 86_400
 _NOBODY = 65534
 _LAST_LINES = 5
 _LONGEST = 4096
@@ -20,7 +21,7 @@ _PROBE_LABELS = {"app.kubernetes.io/managed-by": "signalbox", "app.kubernetes.io
 
 
 def manifest(spec: JobSpec) -> dict[str, Any]:
-    """The Job of a probe: one pod, one try, gone ten minutes after it ended."""
+    """The Job of a probe: one pod, one try, gone a day after it ended."""
     labels = {**_PROBE_LABELS, **spec.labels}
     statements = [word for one in spec.sql for word in ("-c", one)]
     container = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from world_clusters import PROBE, PROJECT, SPACE, Clustered, clusters_outside
+from world_clusters import PROBE, PROJECT, SPACE, Clustered, clusters_outside, deployment
 from world_outside import ACT, EAST, becomes
 
 from bot.act import acting
@@ -72,6 +73,14 @@ def test_a_probe_without_its_secret_says_so(world: Clustered) -> None:
     assert world.port.job(EAST, SPACE, "probe-3").state == "running"
 
 
+def test_a_probe_s_proof_outlasts_a_night_on_hold(world: Clustered) -> None:
+    """A run that waits for a person until morning still finds the write that was seen refused."""
+    with acting(ACT):
+        world.port.run_job(EAST, PROBE)
+    job = world.session.get(f"/apis/batch/v1/namespaces/{SPACE}/jobs/{PROBE.name}")
+    assert job["spec"]["ttlSecondsAfterFinished"] == 24 * 3600
+
+
 def test_sync_windows_without_argo(world: Clustered) -> None:
     """Without Argo CD there are no windows; setting none is fine, setting one is refused."""
     assert world.port.sync_windows(EAST) == ()
@@ -96,3 +105,46 @@ def test_sync_windows_come_and_go(world: Clustered) -> None:
     project = "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects/default"
     assert world.session.get(project)["spec"] == PROJECT["spec"]
     assert world.changes() == ["PATCH", "PATCH"]
+
+
+def test_applications_that_git_does_not_agree_with(world: Clustered) -> None:
+    """What Argo CD would change by itself is named; others' projects and manual applications are not."""
+    assert world.port.out_of_sync(EAST) == ()
+    argocd = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
+    deny = {"kind": "deny", "schedule": "* * * * *", "duration": "24h", "applications": ["*"]}
+    held = PROJECT | {"spec": {"syncWindows": [deny]}}
+    automated = {"automated": {"selfHeal": True}}
+    world.clusters[EAST].seed(
+        [
+            argocd,
+            space,
+            held,
+            application("drifted", syncPolicy=automated),
+            application("agreed", syncPolicy=automated),
+            application("manual"),
+            application("paused", syncPolicy={"automated": {"enabled": False}}),
+            application("foreign", project="other", syncPolicy=automated),
+            *(tracked(name) for name in ("drifted", "agreed", "manual", "paused", "foreign")),
+        ]
+    )
+    assert becomes(lambda: world.port.out_of_sync(EAST) == ())
+    with acting(ACT):
+        for name in ("drifted", "manual", "paused", "foreign"):
+            world.port.scale(EAST, SPACE, name, 1)
+    assert becomes(lambda: world.port.out_of_sync(EAST) == ("drifted",))
+
+
+def application(name: str, **spec: Any) -> dict[str, Any]:
+    """An Application of Argo CD, in the project `default` unless told otherwise."""
+    body = {"project": "default", "source": {}, "destination": {"namespace": SPACE}} | spec
+    meta = {"name": name, "namespace": "argocd"}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": body}
+
+
+def tracked(name: str) -> dict[str, Any]:
+    """The Deployment that the Application of this name keeps as Git says."""
+    found = deployment(name)
+    note = f"{name}:apps/Deployment:{SPACE}/{name}"
+    found["metadata"]["annotations"] = {"argocd.argoproj.io/tracking-id": note}
+    return found

@@ -82,6 +82,7 @@ class MemoryWorld:
         self.share: dict[str, float] | None = {EAST: 100.0, WEST: 0.0}
         self.figures: dict[str, tuple[Sample, ...]] = {}
         self.windows: dict[str, list[dict[str, Any]]] = {EAST: [], WEST: []}
+        self.drifted: dict[str, set[str]] = {EAST: set(), WEST: set()}
         self.jobs: dict[tuple[str, str, str], JobResult] = {}
         self.tokens: list[str] = []
         self.payments: set[str] = set()
@@ -287,6 +288,10 @@ class MemoryWorld:
     def set_sync_windows(self, region: str, windows: Sequence[Mapping[str, Any]]) -> None:
         self._reach(region)
         self.windows[region] = [dict(w) for w in windows]
+
+    def out_of_sync(self, region: str) -> tuple[str, ...]:
+        self._reach(region)
+        return tuple(sorted(self.drifted[region]))
 
     # Metrics and HTTP
 

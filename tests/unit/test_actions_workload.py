@@ -74,3 +74,27 @@ def test_argo_cd_is_held_by_a_window_of_our_own() -> None:
     assert [ours(w) for w in world.windows[EAST]] == [False, True]
     assert settle(world.ports(), "sync.release@1", args).kind == Kind.PASS
     assert world.windows[EAST] == [foreign]
+
+
+def test_argo_cd_stays_held_while_git_says_something_else() -> None:
+    """Released too soon it would undo the move: applications out of sync keep the window, and are counted."""
+    world = MemoryWorld()
+    args = {"region": WEST, "agreed": True}
+    settle(world.ports(), "sync.hold@1", {"region": WEST})
+    world.drifted[WEST] = {"api-gateway", "ledger"}
+    verdict = settle(world.ports(), "sync.release@1", args)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    told = f"Argo CD stays held in {WEST}: Git does not yet say what runs there (2 applications out of sync)"
+    assert verdict.why == told
+    assert len(world.windows[WEST]) == 1
+    world.drifted[WEST].clear()
+    assert settle(world.ports(), "sync.release@1", args).kind == Kind.PASS
+    assert not world.windows[WEST]
+
+
+def test_the_way_back_asks_nothing_of_git() -> None:
+    """After a rollback Git says what is wanted: Argo CD may put it there."""
+    world = MemoryWorld()
+    settle(world.ports(), "sync.hold@1", {"region": WEST})
+    world.drifted[WEST] = {"api-gateway"}
+    assert settle(world.ports(), "sync.release@1", {"region": WEST}).kind == Kind.PASS

@@ -35,3 +35,15 @@ def test_what_was_off_is_off_again_after_a_rollback() -> None:
     rest = {item["name"]: item for item in step.undo.args["workloads"]}
     assert (rest["api-gateway"]["off"], rest["api-gateway"]["minimum"]) == (True, 1)
     assert "off" not in rest["help-center"]
+
+
+def test_argo_cd_is_released_when_git_agrees_and_never_holds_the_run() -> None:
+    """The step says its condition; the way back from a hold has none."""
+    steps = {step.id: step for step in plan_from(MemoryWorld()).steps}
+    for region in MemoryWorld().estate.regions:
+        release = steps[f"sync/release/{region}"]
+        assert release.title == f"Let Argo CD sync in {region} again once Git says what runs there"
+        assert (release.on_fail, release.phase) == ("go_on", "restore")
+        undo = steps[f"sync/hold/{region}"].undo
+        assert undo is not None
+        assert undo.args == {"region": region}
