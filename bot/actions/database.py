@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bot.action import Action, Args, Seen
+from bot.clock import span
 from bot.errors import OutsideError
 from bot.ports import GlobalDatabase, Ports
-from bot.verdict import Verdict, failed, passed, unknown, waiting
+from bot.verdict import Kind, Verdict, failed, passed, unknown, waiting
 
 
 def _view(database: GlobalDatabase, args: Args) -> dict[str, Any]:
@@ -18,12 +19,17 @@ def _view(database: GlobalDatabase, args: Args) -> dict[str, Any]:
         "target_is_writer": bool(target and target.writer and database.writer),
         "moving": database.moving,
         "moving_to": database.moving_to,
+        "lossy": database.data_loss_allowed,
     }
 
 
 def _observe_failover(ports: Ports, args: Args) -> Seen:
     seen = _view(ports.databases.global_database(args["to"], args["global_cluster"]), args)
-    return {**seen, "target_status": ports.databases.cluster(args["to"], args["target_cluster"]).status}
+    seen["target_status"] = ports.databases.cluster(args["to"], args["target_cluster"]).status
+    if "max_loss_ms" in args and not seen["target_is_writer"]:
+        lag = ports.databases.lag_seconds(args["to"], args["target_cluster"])
+        seen["lag_ms"] = None if lag is None else round(lag * 1000)
+    return seen
 
 
 def _observe_switchover(ports: Ports, args: Args) -> Seen:
@@ -36,6 +42,32 @@ def _observe_switchover(ports: Ports, args: Args) -> Seen:
     if old["moving"] and not seen["moving"]:
         seen |= {"moving": old["moving"], "moving_to": old["moving_to"]}
     return seen
+
+
+def _judge_failover(args: Args, seen: Seen) -> Verdict:
+    name, target = args["database"], args["to"]
+    if not seen["target_is_member"]:
+        # Detached by hand it takes writes alone; the write that is tried next proves it.
+        if seen["target_status"] == "available":
+            return passed(f"{name} was detached from its global database and stands alone in {target}")
+        return waiting(f"{args['target_cluster']} is {seen['target_status'] or 'in no known state'}")
+    verdict = _judge(args, seen)
+    switching = seen["moving"] in ("pending", "switching-over") and not seen["lossy"]
+    if switching and seen["moving_to"] == args["target_arn"]:
+        # A switchover waits for ever for an old writer that is dead; a failover takes its place.
+        verdict = failed(
+            f"{name} is {seen['moving']} to {target} by a switchover, which needs {args['from']}"
+        )
+    elif verdict.kind == Kind.FAIL and "max_loss_ms" in args:
+        lag_ms, most = seen["lag_ms"], args["max_loss_ms"]
+        if lag_ms is None:
+            return unknown(f"how far {name} lags is unknown, approved were at most {span(most / 1000)}")
+        if lag_ms > most:
+            return unknown(f"{name} lags {span(lag_ms / 1000)}, approved were at most {span(most / 1000)}")
+    if verdict.kind == Kind.FAIL or seen["moving"]:
+        by_hand = "if it stays so, detach it by hand with remove-from-global-cluster and press Retry"
+        return verdict.model_copy(update={"reasons": (f"{verdict.why}; {by_hand}",)})
+    return verdict
 
 
 def _judge(args: Args, seen: Seen) -> Verdict:
@@ -74,7 +106,7 @@ def _describe_switchover(args: Args) -> str:
 FAILOVER = Action(
     kind="database.failover@1",
     observe=_observe_failover,
-    judge=_judge,
+    judge=_judge_failover,
     describe=_describe_failover,
     apply=_failover,
     timeout=600,

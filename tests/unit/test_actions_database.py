@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from memory_world import EAST, WEST, MemoryWorld
 from visits import look, settle
 
 from bot.actions.kinds import KINDS
+from bot.ports import GlobalDatabase
 from bot.verdict import Kind
 
 FAILOVER, SWITCHOVER = "database.failover@1", "database.switchover@1"
@@ -83,3 +85,62 @@ def test_an_accepted_call_is_given_time_to_show() -> None:
     """AWS shows a move some seconds after it has accepted it; the grace keeps a second call away."""
     assert KINDS[FAILOVER].grace >= 30
     assert KINDS[SWITCHOVER].grace >= 30
+
+
+@pytest.mark.parametrize(
+    ("lag", "kind", "why"),
+    [
+        (300.0, Kind.FAIL, "written in us-east-1"),
+        (301.0, Kind.UNKNOWN, "payments lags 5 min 1 s, approved were at most 5 min"),
+        (None, Kind.UNKNOWN, "unknown, approved were at most 5 min"),
+    ],
+)
+def test_nothing_is_promoted_while_more_would_be_lost_than_was_approved(
+    lag: float | None, kind: Kind, why: str
+) -> None:
+    """The bound is compared with the target's lag at the last moment before the call."""
+    world = MemoryWorld()
+    world.lag["payments"] = lag
+    verdict = settle(world.ports(), FAILOVER, {**args_of(world), "max_loss_ms": 300_000})
+    assert (verdict.kind == Kind.PASS) is (kind == Kind.FAIL)
+    assert bool(world.calls) is (kind == Kind.FAIL)
+    if kind == Kind.UNKNOWN:
+        assert why in verdict.why
+
+
+def test_without_a_bound_lag_is_not_asked() -> None:
+    """A dark Region's reading grows without a write being lost."""
+    world = MemoryWorld(dark={EAST})
+    world.lag["payments"] = 9000.0
+    assert settle(world.ports(), FAILOVER, args_of(world)).kind == Kind.PASS
+
+
+@pytest.mark.parametrize("status", ["pending", "switching-over"])
+def test_a_switchover_that_waits_for_a_dead_writer_is_replaced_by_a_failover(status: str) -> None:
+    """It would wait for ever; the switchover's own step goes on waiting."""
+    world = MemoryWorld()
+    args = args_of(world)
+    world.moving["payments"] = (status, args["target_arn"])
+    assert look(world.ports(), FAILOVER, args).kind == Kind.FAIL
+    assert look(world.ports(), SWITCHOVER, args).kind == Kind.INCONCLUSIVE
+
+
+def test_a_cluster_that_was_detached_by_hand_counts_as_promoted() -> None:
+    """It stands alone and is available: the write that follows proves it. A switchover does not know."""
+
+    class Detached(MemoryWorld):
+        def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+            found = super().global_database(region, identifier)
+            return replace(found, members=tuple(m for m in found.members if m.region == EAST))
+
+    world = Detached()
+    args = {**args_of(world), "max_loss_ms": 300_000}
+    assert look(world.ports(), FAILOVER, args).kind == Kind.PASS
+    assert look(world.ports(), SWITCHOVER, args).kind == Kind.UNKNOWN
+    world.status[args["target_cluster"]] = "promoting"
+    assert look(world.ports(), FAILOVER, args).kind == Kind.INCONCLUSIVE
+
+
+def test_a_failover_that_does_not_take_names_the_way_by_hand() -> None:
+    """What is told while it is not done says what a person can do."""
+    assert "remove-from-global-cluster" in look(MemoryWorld().ports(), FAILOVER, args_of(MemoryWorld())).why
