@@ -10,7 +10,7 @@ from bot.actions import inventory, jobs
 from bot.errors import OutsideError, Rejected
 from bot.patience import together, within
 from bot.ports import Ports
-from bot.verdict import Verdict, failed, passed, unknown, waiting
+from bot.verdict import Kind, Verdict, failed, passed, unknown, waiting
 
 _PATIENCE_SECONDS = 5.0  # wall; a look at a dark Region must not outlast the step's own time
 
@@ -31,14 +31,21 @@ def _observe_workloads(ports: Ports, args: Args) -> Seen:
 
 def _judge_workloads(args: Args, seen: Seen) -> Verdict:
     if seen["wanted"]:
-        return failed(f"still wanted in {args['region']}: {inventory.listed(seen['wanted'])}")
+        return failed(f"still wanted in {args['region']}: {inventory.listed(seen['wanted'])}{way_on(args)}")
     if seen["running"]:
-        return waiting(f"still stopping in {args['region']}: {inventory.listed(seen['running'])}")
-    if seen["missing"]:
-        return unknown(
-            f"not found in {args['region']}, so not seen stopped: {inventory.listed(seen['missing'])}"
+        return waiting(
+            f"still stopping in {args['region']}: {inventory.listed(seen['running'])}{way_on(args)}"
         )
-    return passed(f"nothing that writes runs in {args['region']}", stopped=len(args["workloads"]))
+    absent = f"; not deployed there: {inventory.listed(seen['missing'])}" if seen["missing"] else ""
+    return passed(
+        f"nothing that writes runs in {args['region']}{absent}",
+        stopped=len(args["workloads"]) - len(seen["missing"]),
+    )
+
+
+def way_on(args: Args) -> str:
+    """What people can do when the Region cannot be fenced, where the plan knows a way."""
+    return f"; {args['way_on']}" if args.get("way_on") else ""
 
 
 def _stop_workloads(ports: Ports, args: Args) -> None:
@@ -74,7 +81,7 @@ def _observe_network(ports: Ports, args: Args) -> Seen:
 def _judge_denied(args: Args, seen: Seen) -> Verdict:
     if seen["denied"]:
         return passed(f"the database subnets of {args['region']} are cut off", denied=True)
-    return failed(f"the database subnets of {args['region']} are open")
+    return failed(f"the database subnets of {args['region']} are open{way_on(args)}")
 
 
 def _judge_open(args: Args, seen: Seen) -> Verdict:
@@ -131,7 +138,10 @@ def judge_refusals(region: str, found: dict[str, dict[str, str]]) -> Verdict:
 
 
 def _judge_confirm(args: Args, seen: Seen) -> Verdict:
-    return judge_refusals(args["region"], seen["jobs"])
+    verdict = judge_refusals(args["region"], seen["jobs"])
+    if verdict.kind == Kind.PASS:
+        return verdict
+    return verdict.model_copy(update={"reasons": (f"{verdict.why}{way_on(args)}",)})
 
 
 def _try_writes(ports: Ports, args: Args) -> None:

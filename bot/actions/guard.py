@@ -13,7 +13,7 @@ from bot.patience import together
 from bot.ports import Ports
 from bot.routers import answers as route
 from bot.routers.share import measured
-from bot.verdict import Verdict, passed, unknown, waiting
+from bot.verdict import Kind, Verdict, passed, unknown, waiting
 
 # Wall seconds for a look at the old Region. Where it is dark, proof comes from its customers, and soon.
 _PATIENCE_SECONDS = {"switchover": 5.0, "fenced": 5.0, "emptied": 1.0}
@@ -117,10 +117,12 @@ def _judge_fence(args: Args, seen: dict[str, Any]) -> Verdict:
     old = args["from"]
     if "wanted" not in seen:
         return unknown(f"{old} could not be looked at: {seen.get('why', '')}")
-    if not seen["denied"]:
+    if args["databases"] and not seen["denied"]:
         return waiting(f"the database subnets of {old} are not cut off")
     if left := seen["wanted"] or seen["running"]:
         return waiting(f"still running in {old}: {inventory.listed(left)}")
+    if not args["databases"]:
+        return passed(f"nothing that writes runs in {old}")
     refusals = fence.judge_refusals(old, seen["jobs"])
     if refusals.kind != "pass":
         return waiting(refusals.why)
@@ -150,7 +152,7 @@ def _judge(args: Args, seen: Seen) -> Verdict:
     fenced = _judge_fence(args, seen["fence"])
     if fenced.kind == "pass":
         return fenced
-    why = f"{sent.why}; {fenced.why}"
+    why = f"{sent.why}; {fenced.why}{fence.way_on(args)}"
     return unknown(why) if "unknown" == sent.kind == fenced.kind else waiting(why)
 
 
@@ -160,4 +162,26 @@ def _describe(args: Args) -> str:
     return f"One writer: {args['from']} is seen to refuse writes, or no customer is sent there any more"
 
 
+def _observe_sure(ports: Ports, args: Args) -> Seen:
+    return {"fence": _fence(ports, args)}
+
+
+def _judge_sure(args: Args, seen: Seen) -> Verdict:
+    fenced = _judge_fence(args, seen["fence"])
+    if fenced.kind == Kind.PASS:
+        return fenced
+    why = (
+        f"{args['from']} could not be fenced: jobs that must run once may still run there. "
+        f"Start {inventory.listed(args['start'])} in {args['to']} anyway? ({fenced.why})"
+    )
+    return unknown(why) if fenced.kind == Kind.UNKNOWN else waiting(why)
+
+
+def _describe_sure(args: Args) -> str:
+    return f"See {args['from']} fenced before {inventory.listed(args['start'])} start in {args['to']}"
+
+
+SURE = Action(
+    kind="fence.sure@1", observe=_observe_sure, judge=_judge_sure, describe=_describe_sure, timeout=30, poll=5
+)
 GUARD = Action(kind="fence.guard@1", observe=_observe, judge=_judge, describe=_describe, timeout=600)

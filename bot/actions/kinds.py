@@ -15,6 +15,7 @@ KINDS: dict[str, Action] = {
         fence.OPEN,
         fence.CONFIRM,
         guard.GUARD,
+        guard.SURE,
         capacity.NODES,
         capacity.REPLICAS,
         capacity.RESTORE,

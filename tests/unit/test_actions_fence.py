@@ -50,13 +50,24 @@ def test_pods_that_still_stop_are_waited_for() -> None:
     assert look(world.ports(), "fence.workloads@1", STOP).kind == Kind.INCONCLUSIVE
 
 
-def test_a_workload_that_is_not_found_is_not_seen_stopped() -> None:
-    """A wrong name must not make the fence look closed."""
+def test_a_workload_that_is_not_deployed_runs_nowhere_and_is_told() -> None:
+    """An absent Deployment does not keep the fence open; the preflight has told of it."""
     world = MemoryWorld()
-    args = {**STOP, "workloads": [{"namespace": "production", "name": "payments-service"}]}
-    verdict = look(world.ports(), "fence.workloads@1", args)
-    assert verdict.kind == Kind.UNKNOWN
-    assert "payments-service" in verdict.why
+    del world.pods[EAST, "internal/batch-settlement"]
+    verdict = settle(world.ports(), "fence.workloads@1", STOP)
+    assert verdict.kind == Kind.PASS
+    assert "not deployed there: batch-settlement" in verdict.why
+    assert verdict.evidence["stopped"] == 1
+
+
+@pytest.mark.parametrize("do", ["fence.workloads@1", "fence.network@1", "fence.confirm@1"])
+def test_a_fence_that_cannot_be_closed_names_the_way_on(do: str) -> None:
+    """Where the plan knows another order the hold's text says how to ask for it."""
+    world = MemoryWorld()
+    args = {**STOP, **CUT, **confirm_args(world)}
+    assert "--traffic-first" not in look(world.ports(), do, args).why
+    found = look(world.ports(), do, {**args, "way_on": "ask again with --traffic-first"})
+    assert "--traffic-first" in found.why
 
 
 def test_the_network_is_cut_off_and_opened_again() -> None:

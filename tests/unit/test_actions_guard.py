@@ -7,6 +7,7 @@ from memory_world import EAST, WEST, MemoryWorld
 from visits import look, settle
 
 from bot.actions import guard
+from bot.actions.kinds import KINDS
 from bot.verdict import Kind
 
 GUARD = "fence.guard@1"
@@ -176,3 +177,47 @@ def test_requests_measured_nowhere_do_not_open_it_at_once() -> None:
     verdict = look(world.ports(), GUARD, args_of(world))
     assert verdict.kind == Kind.PASS
     assert "is not measured" in verdict.why
+
+
+def sure_args(world: MemoryWorld) -> dict[str, Any]:
+    """Before batch-settlement starts in us-west-2."""
+    args = {k: v for k, v in args_of(world, "fenced").items() if k not in ("names", "addresses")}
+    return {**args, "start": ["batch-settlement"]}
+
+
+def test_jobs_that_run_once_wait_for_a_fence_and_not_for_customers() -> None:
+    """Customers who left prove nothing about a job; a confirmed fence does."""
+    world = MemoryWorld()
+    send_away(world)
+    args = sure_args(world)
+    verdict = look(world.ports(), "fence.sure@1", args)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "Start batch-settlement in us-west-2 anyway?" in verdict.why
+    fence(world, args)
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.PASS
+
+
+def test_a_dark_region_s_jobs_may_still_run() -> None:
+    """Unknown asks a person, soon."""
+    world = MemoryWorld(dark={EAST})
+    verdict = look(world.ports(), "fence.sure@1", sure_args(world))
+    assert verdict.kind == Kind.UNKNOWN
+    assert "us-east-1 could not be fenced: jobs that must run once may still run there" in verdict.why
+    assert KINDS["fence.sure@1"].timeout <= 30
+    assert KINDS["fence.sure@1"].apply is None
+
+
+def test_with_every_writer_there_already_stopped_workloads_are_enough() -> None:
+    """Nothing is promoted, so no database has to be cut off."""
+    world = MemoryWorld()
+    args = {**sure_args(world), "databases": []}
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.INCONCLUSIVE
+    world.scale(EAST, "production", "payment-service", 0)
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.PASS
+
+
+def test_a_guard_that_waits_for_a_fence_names_the_way_on() -> None:
+    """Who cannot fence is told which order needs none."""
+    world = MemoryWorld()
+    args = {**args_of(world, "fenced"), "way_on": "ask again with --traffic-first"}
+    assert "--traffic-first" in look(world.ports(), GUARD, args).why
