@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
 from runbooks import fencing, promoting, ready, traffic
 from runbooks.checks import checks
+from runbooks.losses import BOUND, bound_seconds
 from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
@@ -24,27 +26,39 @@ def failover(
     *,
     peaks: Mapping[str, int],
     durations: Mapping[str, float],
+    like: Plan | None = None,
 ) -> Plan:
     """The plan for this request, planned ones included; the preflight says whether it may run.
 
     `peaks` are pods by service, `durations` seconds by step id or kind. Peaks above the estate's own sizes
-    are part of what is approved. Raises Refused for a Region that the estate does not have.
+    are part of what is approved. `like` is the plan that was approved: where its order and its bounds are
+    still safe they are kept, so that a Region that comes and goes voids nothing.
+    Raises Refused for a Region that the estate does not have.
     """
     if request.planned:
         return switchover(estate, survey, request, peaks=peaks, durations=durations)
+    request = as_approved(request, like)
     make = Steps.of(estate, survey, request, peaks, durations)
     found = preflight(estate, survey, request)
-    steps = _dark(make) if found.order == "dark" else _limping(make)
+    bounds = {BOUND: bound_seconds(make.moving, survey, estate, request, like)} if make.moving else {}
+    steps = _dark(make) if found.order == "dark" else _limping(make, bounds)
     return Plan(
         runbook="failover@1",
         title=f"Fail over from {make.old} to {make.to}",
         estate_digest=estate.digest,
         request={"to": make.to, "from": make.old, "planned": False, "reason": request.reason},
         steps=tuple(steps),
-        bounds={"data_loss_seconds": estate.objectives.rpo_seconds} if make.moving else {},
+        bounds=bounds,
         notes=tuple(_notes(make, found)),
         facts=make.facts(found),
     )
+
+
+def as_approved(request: Request, like: Plan | None) -> Request:
+    """The request with the order that was approved where that is safe in any light: customers first."""
+    if like is None or request.planned or like.facts.get("order") != "dark":
+        return request
+    return replace(request, traffic_first=True)
 
 
 def _dark(make: Steps) -> list[Step]:
@@ -65,14 +79,25 @@ def _dark(make: Steps) -> list[Step]:
     # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
     services = promoting.services(make, ())
     writes = promoting.writes(make, ())
-    activate = promoting.activate(make, ids(promotions))
-    heartbeats = promoting.heartbeats(make)
-    steps += [*promotions, *services, *writes, *activate, *heartbeats]
+    steps += [*promotions, *services, *writes, *promoting.heartbeats(make)]
     proofs = checks(make, [*ids(services), answers.id], ids(writes))
-    return [*steps, *proofs, *_end(make, [proofs[1].id, replicas.id, *ids(activate)], [make.to])]
+    restore = ready.restore(make, [proofs[1].id, replicas.id, drained.id])
+    tried = [step.id for step in steps if step.id in ("fence/workloads", "fence/confirm")]
+    activate = _once(make, [*tried, *ids(promotions)])
+    # Git starts what Argo CD is free to start, so it stays held until a person has answered.
+    release = ready.release_sync(make, make.to, [restore.id, *ids(activate)])
+    return [*steps, *proofs, restore, *activate, release]
 
 
-def _limping(make: Steps) -> list[Step]:
+def _once(make: Steps, needs: list[str]) -> list[Step]:
+    """What may run only once: not before the old Region is seen fenced, or a person has said so."""
+    if not (names := promoting.once(make)):
+        return []
+    sure = fencing.sure(make, names, needs)
+    return [sure, *promoting.activate(make, [sure.id], phase=sure.phase)]
+
+
+def _limping(make: Steps, bounds: Mapping[str, int]) -> list[Step]:
     """The old Region answers: make ready, fence it, see it refuse a write, promote, then move customers."""
     holds = [ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)]
     nodes = ready.nodes(make, [holds[0].id], on_fail="hold")
@@ -84,22 +109,19 @@ def _limping(make: Steps) -> list[Step]:
         network = fencing.network(make, prepared, on_fail="hold")
         confirm = fencing.confirm(make, [stopped.id, network.id], on_fail="hold")
         steps += [network, confirm, fencing.guard(make, "fenced", [confirm.id])]
-    promotions = promoting.promote(make, PROMOTION, ["guard"])
+    most = 1000 * bounds.get(BOUND, 0)
+    promotions = promoting.promote(make, PROMOTION, ["guard"], max_loss_ms=most)
     services = promoting.services(make, [replicas.id, stopped.id])
     writes = promoting.writes(make, [stopped.id])
     activate = promoting.activate(make, [*ids(promotions), stopped.id])
     steps += [*promotions, *services, *writes, *activate, *promoting.heartbeats(make)]
     stop = traffic.stop(make, [*ids(services), *ids(writes)])
     answers = traffic.answers(make, [stop.id], every=False)
-    drained = traffic.drained(make, [answers.id], on_fail="hold")
+    drained = traffic.drained(make, [answers.id], on_fail="go_on")
     proofs = checks(make, ids(services), [answers.id])
-    end = _end(make, [proofs[1].id, drained.id, *ids(activate)], [make.to])
-    return [*steps, stop, answers, drained, *proofs, *end]
-
-
-def _end(make: Steps, needs: list[str], released: list[str]) -> list[Step]:
-    restore = ready.restore(make, needs)
-    return [restore, *(ready.release_sync(make, region, [restore.id]) for region in released)]
+    restore = ready.restore(make, [proofs[1].id, drained.id, *ids(activate)])
+    release = ready.release_sync(make, make.to, [restore.id])
+    return [*steps, stop, answers, drained, *proofs, restore, release]
 
 
 def _notes(make: Steps, found: Preflight) -> list[str]:
@@ -109,6 +131,7 @@ def _notes(make: Steps, found: Preflight) -> list[str]:
     if make.moving:
         notes.append("From the first promotion on there is no way back but a failback.")
     if found.order == "limping":
+        notes.append(f"If {make.old} cannot be fenced: roll back, and ask again with --traffic-first.")
         notes.append(f"{make.old} stays fenced and held from Argo CD until a failback.")
     notes.append(f"Before Argo CD is released in {make.to}, Git must name it as the serving Region.")
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from bot.plan import Call, OnFail, Step
 from runbooks.steps import LIMIT_PERCENT, Steps, by_place
@@ -18,14 +19,14 @@ def workloads(make: Steps, needs: Iterable[str], *, on_fail: OnFail, skippable: 
         place = {"namespace": service.namespace, "name": name}
         workloads.append(place)
         found = None if seen is None else seen.get(f"{service.namespace}/{name}")
-        # What was off before stays off when the step is undone.
-        if found is None or found.wanted > 0:
+        # What was off or absent before stays so when the step is undone.
+        if seen is None or (found is not None and found.wanted > 0):
             least = service.autoscale.min if service.autoscale else 0
             before.append({**place, "replicas": max(1, service.replicas, least)})
     return make.step(
         "fence/workloads",
         "fence.workloads@1",
-        {"region": make.old, "workloads": workloads},
+        {"region": make.old, "workloads": workloads, **_way_on(make, on_fail)},
         "fence",
         needs,
         blocks=[f"region/{make.old}"],
@@ -41,7 +42,7 @@ def network(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
     return make.step(
         "fence/network",
         "fence.network@1",
-        args,
+        {**args, **_way_on(make, on_fail)},
         "fence",
         needs,
         blocks=[f"region/{make.old}"],
@@ -56,24 +57,16 @@ def confirm(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
         "region": make.old,
         "databases": [make.secret(name) for name in make.moving],
         "image": make.estate.probe_image,
+        **_way_on(make, on_fail),
     }
     return make.step("fence/confirm", "fence.confirm@1", args, "fence", needs, on_fail=on_fail)
 
 
 def guard(make: Steps, how: str, needs: Iterable[str]) -> Step:
     """One writer: never skippable."""
-    fence = workloads(make, (), on_fail="hold")
     args = {
-        "how": how,
-        "from": make.old,
-        "to": make.to,
-        "workloads": fence.args["workloads"],
-        "subnets": list(make.estate.regions[make.old].database_subnets),
-        "databases": [
-            {**make.secret(name), "global_cluster": make.estate.databases[name].global_cluster}
-            for name in make.moving
-        ],
-        "confirm_step": "fence/confirm",
+        **_fence(make, how),
+        **(_way_on(make, "hold") if how == "fenced" else {}),
         "names": make.names,
         "name_servers": list(make.estate.dns.name_servers),
         "addresses": make.addresses(),
@@ -82,3 +75,33 @@ def guard(make: Steps, how: str, needs: Iterable[str]) -> Step:
         "ttl_seconds": max(record.ttl_seconds for record in make.estate.dns.records),
     }
     return make.step("guard", "fence.guard@1", args, "fence", needs, skippable=False)
+
+
+def sure(make: Steps, start: Iterable[str], needs: Iterable[str]) -> Step:
+    """The fence seen closed before jobs that may run only once start elsewhere; a person may start them anyway.
+
+    Of a phase that no recovery time counts: customers are served without it.
+    """
+    args = {**_fence(make, "fenced"), "start": list(start)}
+    return make.step("activate/check", "fence.sure@1", args, "restore", needs)
+
+
+def _fence(make: Steps, how: str) -> dict[str, Any]:
+    return {
+        "how": how,
+        "from": make.old,
+        "to": make.to,
+        "workloads": workloads(make, (), on_fail="hold").args["workloads"],
+        "subnets": list(make.estate.regions[make.old].database_subnets),
+        "databases": [
+            {**make.secret(name), "global_cluster": make.estate.databases[name].global_cluster}
+            for name in make.moving
+        ],
+        "confirm_step": "fence/confirm",
+    }
+
+
+def _way_on(make: Steps, on_fail: OnFail) -> dict[str, str]:
+    if on_fail != "hold" or make.request.planned:
+        return {}
+    return {"way_on": "if it cannot be fenced, roll back and ask again with --traffic-first"}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from bot.actions.inventory import listed
 from bot.clock import span
-from bot.estate import Estate
-from bot.facts.survey import DatabaseSeen, Survey
+from bot.estate import Estate, Service
+from bot.facts.survey import DatabaseSeen, Survey, stop_key
 from bot.ports import ClusterState, GlobalDatabase
 from bot.routers import answers as route
+from runbooks.losses import losses
 from runbooks.request import Request
 
 Order = Literal["dark", "limping", "healthy"]
@@ -39,8 +41,13 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
             (f"{request.to} is not a Region of this estate. {hint}",), (), (), "limping", "", False
         )
     order, why = order_of(estate, survey, request)
-    already = _already(estate, survey, request.to)
+    left = _led_here(estate, survey, request.to)
+    already = left == []
     blockers, warnings = list(_region_blockers(estate, survey, request)), []
+    if left:
+        warnings.append(
+            f"{request.to} is written and sent to already; what is left is done: {'; '.join(left)}."
+        )
     if already:
         blockers = [f"{request.to} already serves: every writer is there and every name leads there."]
     for name in estate.databases:
@@ -48,10 +55,12 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
         blockers += [] if already else stops
         warnings += notes
     warnings += _warnings(estate, survey, request)
+    there = moved(estate, survey, request.to)
+    moving = [name for name in estate.databases if name not in there]
     return Preflight(
         blockers=tuple(blockers),
         warnings=tuple(warnings),
-        losses=tuple(_losses(estate, survey, request, order)),
+        losses=tuple(losses(moving, survey, estate, request)),
         order=order,
         order_why=why,
         already=already,
@@ -73,7 +82,7 @@ def order_of(estate: Estate, survey: Survey, request: Request) -> tuple[Order, s
             "promoted before that is seen; capacity comes at the same time."
         )
     if request.traffic_first:
-        return "dark", f"Asked for: customers leave {old} before the writers move."
+        return "dark", f"Customers first, as asked or approved: they leave {old} before the writers move."
     if seen.permille is not None and seen.permille <= DRAINED_PERMILLE:
         return "dark", f"Customers have left {old} already ({seen.permille / 10:g} % of requests)."
     return (
@@ -94,12 +103,28 @@ def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
     )
 
 
-def _already(estate: Estate, survey: Survey, to: str) -> bool:
-    if len(moved(estate, survey, to)) < len(estate.databases):
-        return False
+def by_place(estate: Estate) -> list[tuple[str, Service]]:
+    """The services by namespace and name: the order in which plans name them."""
+    return sorted(estate.services.items(), key=lambda item: (item[1].namespace, item[0]))
+
+
+def _led_here(estate: Estate, survey: Survey, to: str) -> list[str] | None:
+    """What does not yet run in the Region that is written and that every name leads to; None elsewhere."""
     addresses = [estate.regions[to].ingress.address]
     found = {name: by_server for name, by_server in survey.answers.items() if by_server is not None}
-    return len(found) == len(survey.answers) and route.only(found, addresses)
+    heard = len(found) == len(survey.answers) and route.only(found, addresses)
+    if not heard or len(moved(estate, survey, to)) < len(estate.databases):
+        return None
+    here = survey.regions[to].workloads or {}
+    sick, off = [], []
+    for name, service in by_place(estate):
+        workload = here.get(f"{service.namespace}/{name}")
+        if service.critical and (workload is None or not workload.serving):
+            sick.append(name)
+        if service.kind != "service" and (workload is None or workload.wanted == 0):
+            off.append(name)
+    told = (("not serving", sick), ("off", off))
+    return [f"{what}: {listed(names)}" for what, names in told if names]
 
 
 def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterator[str]:
@@ -111,7 +136,11 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
         why = survey.unknown.get(f"workloads {to}", "no answer")
         yield f"{to}'s cluster cannot be used ({why}), so nothing can be moved there."
     if target.stopped:
-        yield f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both."
+        place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
+        yield (
+            f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both. "
+            f"If it may serve again, remove {place} by hand first."
+        )
     if not request.planned:
         return
     if not left.reachable:
@@ -123,30 +152,42 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
             yield f"The records of {name} cannot be read, so its weights cannot be moved."
         elif missing := {old, to} - weights.keys():
             yield f"{name} has no weighted record for {', '.join(sorted(missing))}."
-    yield from _capacity_blockers(estate, survey, to)
+    yield from _deployment_blockers(estate, survey, to)
 
 
-def _capacity_blockers(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
+def _deployment_blockers(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
+    old = estate.other(to)
     for name, group in sorted((survey.regions[to].groups or {}).items()):
         if group.issues:
             yield f"Node group {name} in {to} reports {', '.join(group.issues)}."
-    for name in _absent(estate, survey, to):
+    for name in _undeployed(estate, survey, to, [n for n, s in by_place(estate) if s.critical]):
         yield f"{name} is critical and is not deployed in {to}."
+    may_write = [n for n, s in by_place(estate) if s.writes or s.kind != "service"]
+    if gone := _undeployed(estate, survey, old, may_write):
+        yield (
+            f"Not deployed in {old}, though the estate says that it may write there: {listed(gone)}. "
+            "What writes under another name is not stopped."
+        )
+    if gone := _undeployed(estate, survey, to, [n for n, s in by_place(estate) if s.kind != "service"]):
+        yield f"Not deployed in {to}, so it cannot be started there: {listed(gone)}."
 
 
-def _absent(estate: Estate, survey: Survey, region: str) -> list[str]:
+def _undeployed(estate: Estate, survey: Survey, region: str, names: Iterable[str]) -> list[str]:
     found = survey.regions[region].workloads
     if found is None:
         return []
-    return [n for n, s in estate.services.items() if s.critical and f"{s.namespace}/{n}" not in found]
+    return [n for n in names if f"{estate.services[n].namespace}/{n}" not in found]
 
 
 def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]:
     to, old = request.to, estate.other(request.to)
     if not request.planned:
-        yield from _capacity_blockers(estate, survey, to)
+        yield from _deployment_blockers(estate, survey, to)
         if survey.regions[to].stopped is None:
-            yield f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}."
+            yield (
+                f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. "
+                f"If {to} was left by an earlier failover, its STOP still stands and DNS would answer both."
+            )
         if survey.regions[old].permille is None:
             yield f"How many customers {old} still receives is not measured."
     elif survey.regions[old].permille is None:
@@ -170,7 +211,7 @@ def _of_database(
         return [f"{name}: {to} does not tell its state ({why})"], []
     target, cluster = view.member(to), seen.clusters.get(to)
     if target is None:
-        return [f"{name} has no cluster in {to}."], []
+        return _of_detached(name, to, cluster, request)
     stops = list(_cluster_blockers(name, to, old, view, cluster, seen))
     notes: list[str] = []
     if view.moving:
@@ -185,8 +226,18 @@ def _of_database(
         return stops, notes
     if request.planned and target.sync not in ("connected", ""):
         stops.append(f"{name} in {to} is {target.sync}.")
-    lag_stops, lag_notes = _of_lag(name, estate, seen.lag_ms.get(to), request, order)
+    silent = not survey.regions[old].reachable
+    lag_stops, lag_notes = _of_lag(name, estate, seen.lag_ms.get(to), request, order, silent=silent)
     return stops + lag_stops, notes + lag_notes
+
+
+def _of_detached(
+    name: str, to: str, cluster: ClusterState | None, request: Request
+) -> tuple[list[str], list[str]]:
+    if request.planned or cluster is None or cluster.status != "available" or not cluster.instances:
+        return [f"{name} has no cluster in {to}."], []
+    alone = f"{name} was detached from its global database and stands alone in {to}"
+    return [], [f"{alone}: it counts as promoted, and a write will prove it."]
 
 
 def _cluster_blockers(
@@ -215,7 +266,7 @@ def _minor(version: str) -> tuple[str, ...]:
 
 
 def _of_lag(
-    name: str, estate: Estate, lag_ms: int | None, request: Request, order: Order
+    name: str, estate: Estate, lag_ms: int | None, request: Request, order: Order, *, silent: bool
 ) -> tuple[list[str], list[str]]:
     allowed = estate.objectives.rpo_seconds
     if lag_ms is None:
@@ -226,26 +277,11 @@ def _of_lag(
     if lag_ms <= allowed * 1000:
         return [], []
     told = f"{name} lags {span(lag_ms / 1000)}, the objective allows {span(allowed)}"
+    if order == "dark" and not silent:
+        return [], [f"{told}: that much is lost when the writers move."]
     if order == "dark":
         # The old writer is silent, so the reading grows by a second a second without a write being lost.
         return [], [f"{told}; it grows while {estate.other(request.to)} is silent, the heartbeat will tell."]
     if request.planned:
         return [], [f"{told}: writes pause until it has caught up."]
     return [f"{told}. Wait until it has caught up, or use --planned, which loses nothing."], []
-
-
-def _losses(estate: Estate, survey: Survey, request: Request, order: Order) -> Iterator[str]:
-    if request.planned:
-        yield "No data is lost. Writes pause while the writers move."
-        return
-    there = moved(estate, survey, request.to)
-    for name in estate.databases:
-        if name in there:
-            continue
-        lag_ms = survey.databases[name].lag_ms.get(request.to)
-        if lag_ms is None:
-            yield f"{name}: how much would be lost is unknown."
-        elif order == "dark" and lag_ms > 10_000:
-            yield f"{name}: loses what had not arrived when {estate.other(request.to)} fell silent."
-        else:
-            yield f"{name}: may lose {max(1, lag_ms) / 1000:.1f} s of writes (lag now)."

@@ -8,8 +8,11 @@ from bot.plan import Step
 from runbooks.steps import Steps, by_place
 
 
-def promote(make: Steps, do: str, needs: Sequence[str]) -> list[Step]:
-    """Every database whose writer must move, side by side. The point of no return."""
+def promote(make: Steps, do: str, needs: Sequence[str], *, max_loss_ms: int | None = None) -> list[Step]:
+    """Every database whose writer must move, side by side. The point of no return.
+
+    With `max_loss_ms` nothing is promoted while its target lags more.
+    """
     steps = []
     for name in make.moving:
         database = make.estate.databases[name]
@@ -22,6 +25,7 @@ def promote(make: Steps, do: str, needs: Sequence[str]) -> list[Step]:
             "to": make.to,
             "target_arn": member.arn if member else "",
             "target_cluster": database.clusters[make.to],
+            **({} if max_loss_ms is None else {"max_loss_ms": max_loss_ms}),
         }
         steps.append(
             make.step(
@@ -72,18 +76,28 @@ def _promoted(make: Steps, name: str) -> list[str]:
     return [f"promote/{name}"] if name in make.moving else []
 
 
-def activate(make: Steps, needs: Iterable[str]) -> list[Step]:
-    """Singletons and consumers, on in the target."""
-    workloads = [
-        {"namespace": s.namespace, "name": name, "replicas": max(1, s.replicas)}
+def once(make: Steps) -> list[str]:
+    """Singletons and consumers that can be started in the target."""
+    seen = make.survey.regions[make.to].workloads
+    return [
+        name
         for name, s in by_place(make.estate)
-        if s.kind != "service"
+        if s.kind != "service" and (seen is None or f"{s.namespace}/{name}" in seen)
+    ]
+
+
+def activate(make: Steps, needs: Iterable[str], *, phase: str = "services") -> list[Step]:
+    """Singletons and consumers, on in the target."""
+    services = make.estate.services
+    workloads = [
+        {"namespace": services[n].namespace, "name": n, "replicas": max(1, services[n].replicas)}
+        for n in once(make)
     ]
     if not workloads:
         return []
     args = {"region": make.to, "workloads": workloads}
     blocks = [f"capacity/{make.to}"]
-    return [make.step("activate", "workload.activate@1", args, "services", needs, blocks=blocks)]
+    return [make.step("activate", "workload.activate@1", args, phase, needs, blocks=blocks)]
 
 
 def writes(make: Steps, needs: Sequence[str]) -> list[Step]:

@@ -32,5 +32,8 @@ class Request:
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The stored request."""
         return cls(
-            to=str(stored["to"]), planned=bool(stored["planned"]), reason=str(stored.get("reason", ""))
+            to=str(stored["to"]),
+            planned=bool(stored["planned"]),
+            reason=str(stored.get("reason", "")),
+            traffic_first=bool(stored.get("traffic_first", False)),
         )

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from bot.actions.kinds import KINDS
 from bot.errors import Refused
-from bot.estate import Estate, Service
+from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Call, OnFail, Step
-from runbooks.preflight import Preflight, moved
+from runbooks.preflight import Preflight, by_place, moved
 from runbooks.request import Request
 
 LIMIT_PERCENT = 1
@@ -24,6 +24,7 @@ SECONDS = {
     "fence.network@1": 5,
     "fence.confirm@1": 20,
     "fence.guard@1": 5,
+    "fence.sure@1": 5,
     "capacity.nodes@1": 120,
     "capacity.replicas@1": 90,
     "capacity.restore@1": 10,
@@ -42,6 +43,9 @@ SECONDS = {
     "check.lost@1": 2,
 }
 """How long each verb takes where no run has measured it yet."""
+
+
+__all__ = ["LIMIT_PERCENT", "SECONDS", "Steps", "by_place", "ids"]
 
 
 @dataclass(frozen=True)
@@ -156,8 +160,3 @@ class Steps:
 def ids(steps: Iterable[Step]) -> list[str]:
     """The steps' ids."""
     return [step.id for step in steps]
-
-
-def by_place(estate: Estate) -> list[tuple[str, Service]]:
-    """The services by namespace and name: the order in which plans name them."""
-    return sorted(estate.services.items(), key=lambda item: (item[1].namespace, item[0]))

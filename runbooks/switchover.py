@@ -35,24 +35,19 @@ def switchover(
 ) -> Plan:
     """The plan of a planned move; the preflight says whether it may run. Arguments as of `failover`."""
     make = Steps.of(estate, survey, request, peaks, durations)
-    bounds = {"write_pause_seconds": pause_seconds(estate)} if make.moving else {}
     return Plan(
         runbook="switchover@1",
         title=f"Switch over from {make.old} to {make.to}",
         estate_digest=estate.digest,
         request={"to": make.to, "from": make.old, "planned": True, "reason": request.reason},
         steps=tuple(_steps(make)),
-        bounds=bounds,
-        notes=tuple(_notes(make, bounds)),
+        notes=tuple(_notes(make)),
         facts=make.facts(preflight(estate, survey, request)),
     )
 
 
 def pause_seconds(estate: Estate) -> int:
-    """The longest pause of writes that is asked for: twice what the steps in it take, old answers included.
-
-    From constants and the estate alone: what past runs took must not change what was approved.
-    """
+    """The longest pause of writes to expect: twice what the steps in it take, old answers included."""
     ttl = max(record.ttl_seconds for record in estate.dns.records)
     usual = sum(SECONDS[kind] for kind in _PAUSE) + ttl
     minutes = -(-2 * usual // 60)
@@ -85,11 +80,14 @@ def _steps(make: Steps) -> list[Step]:
     return [*steps, *weights, answers, drained, *proofs, restore, *releases]
 
 
-def _notes(make: Steps, bounds: dict[str, int]) -> list[str]:
+def _notes(make: Steps) -> list[str]:
     notes = []
-    if bounds:
-        pause = span(bounds["write_pause_seconds"])
-        notes.append(f"Writes pause for at most {pause}; what needs a writing service answers 503 meanwhile.")
+    if make.moving:
+        pause = span(pause_seconds(make.estate))
+        notes.append(
+            f"Writes pause, expected for less than {pause}; nothing ends a longer pause by itself. "
+            "What needs a writing service answers 503 meanwhile."
+        )
         notes.append("From the first switchover on there is no way back but a failback.")
     if there := make.there:
         notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")

@@ -40,6 +40,14 @@ def test_the_region_that_serves_already_is_refused() -> None:
     assert found.blockers == (f"{EAST} already serves: every writer is there and every name leads there.",)
 
 
+class Detached(MemoryWorld):
+    """Every cluster of us-west-2 was removed from its global database by hand."""
+
+    def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+        found = super().global_database(region, identifier)
+        return replace(found, members=tuple(m for m in found.members if m.region == EAST))
+
+
 def _dark(region: str) -> Callable[[MemoryWorld], None]:
     return lambda world: world.dark.add(region)
 
@@ -130,14 +138,18 @@ def test_a_headless_secondary_blocks() -> None:
 
 
 def test_a_database_without_a_cluster_in_the_target_blocks() -> None:
-    """There is nothing to promote."""
+    """There is nothing to promote; a planned move needs it in the global database too."""
+    world = Detached()
+    assert "payments has no cluster in us-west-2." in judged(world, planned=True).blockers
+    world.status["fintech-payments-usw2"] = "creating"
+    assert judged(world).blockers == ("payments has no cluster in us-west-2.",)
 
-    class Detached(MemoryWorld):
-        def global_database(self, region: str, identifier: str) -> GlobalDatabase:
-            found = super().global_database(region, identifier)
-            return replace(found, members=tuple(m for m in found.members if m.region == EAST))
 
-    assert "payments has no cluster in us-west-2." in judged(Detached()).blockers
+def test_a_database_that_was_detached_by_hand_counts_as_promoted() -> None:
+    """It stands alone in the target: an unplanned move goes on with it, and says so."""
+    found = judged(Detached())
+    assert found.blockers == ()
+    assert any("payments was detached" in w for w in found.warnings)
 
 
 def test_the_order_follows_from_who_answers() -> None:
@@ -169,3 +181,71 @@ def test_losses_are_told_per_database_that_still_moves() -> None:
         "ledger: may lose 0.3 s of writes (lag now).",
     )
     assert "reporting is already written in us-west-2." in found.warnings
+
+
+def led_west() -> MemoryWorld:
+    """Every writer is in us-west-2 and every name leads there; what runs once is still off."""
+    world = MemoryWorld(dark={EAST})
+    world.writer = dict.fromkeys(world.writer, WEST)
+    world.stops.add(("fintech-stop-us-west-2", f"STOP-{EAST}"))
+    return world
+
+
+def _activate(world: MemoryWorld) -> None:
+    for name, service in world.estate.services.items():
+        if service.kind != "service":
+            world.scale(WEST, service.namespace, name, 1)
+
+
+def test_what_an_aborted_run_left_undone_can_be_finished() -> None:
+    """Written and sent to is not served: sick services and jobs that are off are what is left."""
+    world = led_west()
+    found = judged(world)
+    assert not found.already
+    assert found.blockers == ()
+    assert any("what is left is done: off: " in w for w in found.warnings)
+    _activate(world)
+    assert judged(world).already
+    world._change(WEST, "production", "payment-service", ready=0)
+    found = judged(world)
+    assert found.blockers == ()
+    assert any("not serving: payment-service" in w for w in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "told"),
+    [
+        (EAST, "internal/batch-settlement", "Not deployed in us-east-1"),
+        (EAST, "production/payment-service", "Not deployed in us-east-1"),
+        (WEST, "internal/batch-settlement", "Not deployed in us-west-2"),
+    ],
+)
+def test_what_the_estate_names_and_no_cluster_has_is_told(region: str, name: str, told: str) -> None:
+    """A planned move is refused until they agree; an unplanned one is warned."""
+    world = MemoryWorld()
+    del world.pods[region, name]
+    assert any(told in blocker for blocker in judged(world, planned=True).blockers)
+    found = judged(world)
+    assert found.blockers == ()
+    assert any(told in warning for warning in found.warnings)
+
+
+def test_a_stop_object_of_the_target_is_named_or_feared() -> None:
+    """Seen it blocks, with the object to remove; unseen the warning says what it would do."""
+    world = MemoryWorld()
+    _stop_west(world)
+    assert f"remove STOP-{WEST} in fintech-stop-us-east-1" in judged(world).blockers[0]
+    warnings = judged(MemoryWorld(dark={EAST})).warnings
+    assert any("its STOP still stands and DNS would answer both" in w for w in warnings)
+
+
+def test_lag_of_a_writer_that_is_left_first_and_still_answers_is_told_as_loss() -> None:
+    """Asked for with --traffic-first the reading is no silence: that much is lost."""
+    world = MemoryWorld()
+    world.lag["ledger"] = 900.0
+    seen = survey(world.ports(), world.estate)
+    found = preflight(world.estate, seen, Request(WEST, traffic_first=True))
+    assert found.order == "dark"
+    assert found.blockers == ()
+    assert any("ledger lags 15 min" in w and "that much is lost" in w for w in found.warnings)
+    assert "ledger: may lose 900.0 s of writes (lag now)." in found.losses
