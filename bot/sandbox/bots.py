@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,25 @@ import aiohttp
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SYSTEMROOT")
 TERM_SECONDS = 8.0
+_PR_SET_PDEATHSIG = 1
 DOINGS = ("kill", "stop", "cont", "start")
+
+
+def die_with(parent: int) -> Callable[[], None] | None:
+    """What a child runs before its program, so that it is killed when `parent` ends, however that ends.
+
+    prctl(2), PR_SET_PDEATHSIG: Linux only, None elsewhere. SIGKILL also ends a stopped child.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: a forked child had better only call
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended in between, and no signal will come
+            os._exit(1)
+
+    return ask
 
 
 class Bot:
@@ -55,6 +74,7 @@ class Bot:
                     stdout=log,
                     stderr=log,
                     env=self._environment,
+                    preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - two system calls, no lock is taken
                 )
             self._stopped = False
 

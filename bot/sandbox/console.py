@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
+from bot.sandbox.local import Handler, only_local
 from bot.sandbox.world import World
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(world: World) -> web.Application:
     """The console's application with every /control/ route; the world adds the parts' own routes."""
-    app = web.Application(middlewares=[_plainly], client_max_size=32 * 1024 * 1024)
+    app = web.Application(middlewares=[only_local, _plainly], client_max_size=32 * 1024 * 1024)
     app.add_routes([*_slack_routes(world), *_world_routes(world)])
     return app
 

@@ -17,6 +17,7 @@ import boto3
 import dns.message
 import dns.query
 import httpx
+import psutil
 import pytest
 from kubernetes import client, config
 
@@ -26,9 +27,9 @@ SPEED = 20
 
 
 class Sandbox:
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, bots: int = 0) -> None:
         self.state = state
-        command = [sys.executable, "-c", START, "--port", "0", "--bots", "0", "--state", str(state)]
+        command = [sys.executable, "-c", START, "--port", "0", "--bots", str(bots), "--state", str(state)]
         began = time.monotonic()
         self.process = subprocess.Popen(
             [*command, "--speed", str(SPEED)], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
@@ -212,3 +213,51 @@ def test_port_in_use(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8300"}, 200),
+        # A name that was rebound to 127.0.0.1 after a page had been loaded from it.
+        ({"Host": "rebound.example:8300"}, 403),
+        ({"Host": "127.0.0.1.rebound.example"}, 403),
+        ({"Origin": "http://127.0.0.1:8300"}, 200),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_pages_of_strangers_are_refused(sandbox: Sandbox, headers: dict[str, str], status: int) -> None:
+    """Every part of the console is for this machine alone, reads included."""
+    for path in ("/control/customers", "/metrics", "/"):
+        assert sandbox.http.get(path, headers=headers).status_code == status
+    assert sandbox.http.post("/control/clock", json={"advance": 0}, headers=headers).status_code == status
+
+
+def test_a_browser_s_form_is_no_control_request(sandbox: Sandbox) -> None:
+    """A form needs no consent to be sent elsewhere; JSON does. Programs may leave the type out."""
+    form = {"Origin": sandbox.facts["console"], "Content-Type": "text/plain"}
+    body = b'{"advance": 0}'
+    assert sandbox.http.post("/control/clock", content=body, headers=form).status_code == 415
+    assert sandbox.http.post("/control/clock", content=body).status_code == 200
+    broken = sandbox.http.post("/control/clock", content=b"advance=0")
+    assert broken.status_code == 400
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_bots_die_with_a_killed_sandbox(tmp_path: Path) -> None:
+    """SIGKILL leaves the sandbox no time to end anything, and yet no bot goes on alone."""
+    sandbox = Sandbox(tmp_path, bots=1)
+    bot = psutil.Process(sandbox.facts["bots"][0]["pid"])
+    assert bot.is_running()
+    sandbox.process.kill()
+    sandbox.end()
+    sandbox.eventually(lambda: not bot.is_running() or bot.status() == psutil.STATUS_ZOMBIE, 10)
+
+
+def test_kubeconfigs_merge(sandbox: Sandbox) -> None:
+    """Joined in KUBECONFIG, each Region's context keeps its own user and token."""
+    paths = [cluster["kubeconfig"] for cluster in sandbox.facts["clusters"].values()]
+    contexts, _ = config.list_kube_config_contexts(config_file=":".join(paths))
+    assert len({context["context"]["user"] for context in contexts}) == len(paths)

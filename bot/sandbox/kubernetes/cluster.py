@@ -153,13 +153,13 @@ class Cluster:
         return list(self._server.audit)
 
     def kubeconfig(self) -> dict[str, Any]:
-        """A kubeconfig for this cluster alone."""
+        """A kubeconfig for this cluster alone; every name in it is the cluster's, so that several merge."""
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": self.name, "cluster": {"server": self.server_url}}],
-            "users": [{"name": "signalbox", "user": {"token": self.token}}],
-            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": "signalbox"}}],
+            "users": [{"name": self.name, "user": {"token": self.token}}],
+            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": self.name}}],
             "current-context": self.name,
         }
 
