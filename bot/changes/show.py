@@ -83,7 +83,11 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
         rto_objective=estate.objectives.rto_seconds,
         clock_started=change.created_at,
         approval=_decision(approvals[-1], shown.votes, estate) if approvals else None,
-        holds=tuple(_decision(d, shown.votes, estate) for d in shown.decisions if d.kind == "hold"),
+        holds=tuple(
+            _decision(d, shown.votes, estate, committed=run is not None and run.committed)
+            for d in shown.decisions
+            if d.kind == "hold"
+        ),
         run=run,
         report=report_of(change, plan, run, shown.steps, approvals, estate, trail_words)
         if run and run.ended_at
@@ -125,14 +129,18 @@ def _step(step: Step, row: StepRow | None) -> StepView:
     )
 
 
-def _decision(decision: Decision, votes: tuple[Vote, ...], estate: Estate) -> DecisionView:
+def _decision(
+    decision: Decision, votes: tuple[Vote, ...], estate: Estate, *, committed: bool = False
+) -> DecisionView:
+    # A question that was opened before the point of no return offers no way back after it.
+    offered = [name for name in decision.options.split(",") if not (committed and name == "rollback")]
     roles = tuple(decision.roles.split(","))
     excluded = decision.excluded.split(",")
     return DecisionView(
         id=decision.id,
         kind=decision.kind,
         question=decision.question,
-        options=tuple(_BUTTONS[name] for name in decision.options.split(",")),
+        options=tuple(_BUTTONS[name] for name in offered),
         roles=roles,
         deciders=tuple(p for p, role in estate.people.items() if role in roles and p not in excluded),
         quorum=decision.quorum,

@@ -217,9 +217,10 @@ class _Meaning:
             case "decision:question:opened" if approval:
                 self._asked[approval["decision"]] = approval
             case "decision:vote:cast" if approval.get("choice") == "approve":
-                self._votes.setdefault(approval["decision"], set()).add(actor)
                 if actor == self._requester.get(uid):
                     self._say(seq, "self-approval", f"{actor} approved a change that they asked for")
+                else:
+                    self._votes.setdefault(approval["decision"], set()).add(actor)
             case "decision:question:decided" if approval.get("outcome") == "approve":
                 self._approved[approval["decision"]] = approval["digest"]
             case "run:plan:started":
