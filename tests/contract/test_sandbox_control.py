@@ -19,6 +19,7 @@ import dns.query
 import httpx
 import psutil
 import pytest
+import yaml
 from kubernetes import client, config
 
 EAST, WEST = "us-east-1", "us-west-2"
@@ -243,6 +244,29 @@ def test_a_browser_s_form_is_no_control_request(sandbox: Sandbox) -> None:
     assert sandbox.http.post("/control/clock", content=body).status_code == 200
     broken = sandbox.http.post("/control/clock", content=b"advance=0")
     assert broken.status_code == 400
+
+
+def test_the_last_write_of_a_region_long_dark_is_still_known(sandbox: Sandbox) -> None:
+    """The gauge is stale after five minutes; the estate's own query still finds it."""
+
+    def regions(query: str) -> set[str]:
+        asked = sandbox.http.get("/prometheus/api/v1/query", params={"query": query})
+        return {one["metric"]["region"] for one in asked.json()["data"]["result"]}
+
+    gauge, query = "ingress_last_write_timestamp_seconds", _estate(sandbox)["metrics"]["last_write"]
+    sandbox.eventually(lambda: EAST in regions(gauge))
+    dark = sandbox.post("faults", kind="region-dark", region=EAST)["id"]
+    time.sleep(10 / SPEED)
+    sandbox.post("clock", advance=310)
+    sandbox.eventually(lambda: EAST not in regions(gauge))
+    assert EAST in regions(query)
+    assert sandbox.http.delete(f"/control/faults/{dark}").json() == {"ok": True}
+    sandbox.eventually(lambda: EAST in regions(gauge))
+
+
+def _estate(sandbox: Sandbox) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path(sandbox.facts["estate"]).read_text())
+    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
