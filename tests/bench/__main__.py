@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,8 @@ def main() -> int:
         os.environ.pop(name, None)
     # What the parts log is part of their time in a bot, where it goes to a file; here it would be shown.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    # So that being told to end still ends what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     facts = machine.facts() | {"Load before (1 / 5 min)": machine.load()}
     started = time.monotonic()
     try:

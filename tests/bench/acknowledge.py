@@ -11,12 +11,14 @@ import itertools
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import aiohttp
 
+from bot.slack.intake import STALL_SECONDS
 from tests.bench.bare_app import ANSWER
 from tests.bench.figures import Figure, Form, median, ms, quantile
 from tests.bench.sandbox import ROOT, Broken, Sandbox, end, until
@@ -134,5 +136,7 @@ def _bare_app(here: Sandbox, form: Form) -> Iterator[Any]:
             here.delete(f"faults/{fault}")
             here.bot("cont")
             until(here.bot_ready, "the bot is connected again", 30)
+            # A process that stood still takes what it reads next for late, and refuses to act on it.
+            time.sleep(2 * STALL_SECONDS)
 
     yield take_over

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any
+from typing import Any, cast
 
 from sqlmodel import select
 
@@ -110,7 +110,7 @@ def _house(folder: Path) -> Iterator[tuple[MemoryWorld, Desk, First]]:
         trail = Trail(database, clock)
         lease = Lease(database, trail, "bench")
         intents = Intents(database, trail, lease)
-        world = MemoryWorld(clock=clock)
+        world = MemoryWorld(clock=cast("Any", clock))
         ports = _registered(world.ports(), intents, first)
         estates = Estates(folder / "estate.yaml", trail, clock)
         planner = Planner(ports, database, clock)

@@ -56,7 +56,7 @@ class Form:
 
 
 FULL = Form(
-    bursts=6, burst=50, approvals=40, core_approvals=400, runs=10, steps=30, commits=500, rows=20_000,
+    bursts=5, burst=50, approvals=30, core_approvals=300, runs=6, steps=30, commits=500, rows=20_000,
     starts=3, play=True,
 )  # fmt: skip
 SHORT = Form(
