@@ -9,6 +9,8 @@ from bot.plan import Call, OnFail, Step
 from bot.ports import Workload
 from runbooks.steps import Steps, by_place
 
+_NODES = "capacity/nodes/"
+
 
 def hold_sync(make: Steps, region: str) -> Step:
     """Argo CD held; where there is none, the run goes on."""
@@ -56,7 +58,7 @@ def nodes(make: Steps, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
             "ready": sum(wanted.values()),
         }
         blocks = [f"capacity/{make.to}"]
-        step_id = f"capacity/nodes/{name}"
+        step_id = f"{_NODES}{name}"
         steps.append(
             make.step(
                 step_id,
@@ -78,7 +80,10 @@ def _nodes_wanted(make: Steps, group: str) -> int:
 
 
 def replicas(make: Steps, needs: Iterable[str]) -> Step:
-    """HPA minimums of the target's services up to the sampled peak; what runs once stays off."""
+    """HPA minimums of the target's services up to the sampled peak; what runs once stays off.
+
+    It waits for room by itself and not for the steps in `needs` that make it: what is off is started at once.
+    """
     workloads, before = [], []
     seen = make.survey.regions[make.to].workloads or {}
     for name, service in by_place(make.estate):
@@ -96,7 +101,7 @@ def replicas(make: Steps, needs: Iterable[str]) -> Step:
         "capacity.replicas@1",
         args,
         "capacity",
-        needs,
+        [step for step in needs if not step.startswith(_NODES)],
         blocks=[f"capacity/{make.to}"],
         undo=undo,
     )

@@ -239,7 +239,7 @@ REPLICAS = Action(
     judge=_judge_replicas,
     describe=_describe_replicas,
     apply=_raise_replicas,
-    timeout=420,
+    timeout=840,  # nodes first, then pods
     grace=5,
 )
 RESTORE = Action(

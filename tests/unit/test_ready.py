@@ -47,3 +47,11 @@ def test_argo_cd_is_released_when_git_agrees_and_never_holds_the_run() -> None:
         undo = steps[f"sync/hold/{region}"].undo
         assert undo is not None
         assert undo.args == {"region": region}
+
+
+def test_services_that_are_off_do_not_wait_for_the_step_that_waits_for_nodes() -> None:
+    """Nodes may take their whole time and never come; the fence still waits for both."""
+    for planned in (True, False):
+        steps = {step.id: step for step in plan_from(MemoryWorld(), planned=planned).steps}
+        assert steps["capacity/replicas"].needs == (f"sync/hold/{WEST}",)
+        assert {"capacity/nodes/general", "capacity/replicas"} <= set(steps["fence/workloads"].needs)
