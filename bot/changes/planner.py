@@ -14,7 +14,7 @@ from bot.plan import Plan
 from bot.ports import Ports
 from bot.store.database import Database
 from bot.store.tables import Duration, Peak
-from runbooks.failover import failover
+from runbooks.failover import as_approved, failover
 from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 
@@ -42,16 +42,17 @@ class Planner:
     def plan(self, estate: Estate, request: Request, *, like: Plan | None = None) -> Planned:
         """What would be done now.
 
-        `like` is the plan that people were shown: its peaks are used again, since a peak sampled meanwhile
+        `like` is the plan that people were shown: its peaks, its order and its bounds are used again where
+        that is still safe, since a peak sampled meanwhile
         is no reason to ask them twice.
         """
         at = self.clock.monotonic()
         seen = survey(self.ports, estate)
-        found = preflight(estate, seen, request)
+        found = preflight(estate, seen, as_approved(request, like))
         if found.blockers:
             return Planned(None, found, at)
         peaks = like.facts["peaks"] if like is not None else self._peaks()
-        plan = failover(estate, seen, request, peaks=peaks, durations=self._durations())
+        plan = failover(estate, seen, request, peaks=peaks, durations=self._durations(), like=like)
         return Planned(plan.model_copy(update={"facts": {**plan.facts, "peaks": dict(peaks)}}), found, at)
 
     def _peaks(self) -> Mapping[str, int]:
