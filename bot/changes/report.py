@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.changes.views import Figure, ReportView, RunView
-from bot.clock import span
+from bot.clock import iso, span
 from bot.estate import Estate
 from bot.plan import Plan
 from bot.store.tables import Change, Decision, StepRow
@@ -41,6 +41,7 @@ def report_of(
     parts = _parts(change, plan, rows, approvals, outage)
     total = sum(seconds for _, seconds in parts)
     rpo = _rpo(estate, plan, evidence)
+    heartbeats = _newest_heartbeats(plan, evidence)
     lost = _lost(evidence)
     objective = estate.objectives
     planned = change.kind.endswith("planned")
@@ -48,7 +49,10 @@ def report_of(
         Figure(
             "Recovery time", f"{span(total)} of {span(objective.rto_seconds)}", total <= objective.rto_seconds
         ),
-        *(_rpo_figure(name, seconds, objective.rpo_seconds, planned=planned) for name, seconds in rpo),
+        *(
+            _rpo_figure(name, seconds, objective.rpo_seconds, heartbeats.get(name), planned=planned)
+            for name, seconds in rpo
+        ),
         Figure("Payments lost", lost, met=True if lost == "0" else None),
     ]
     titles = {step.id: step.title or step.id for step in plan.steps}
@@ -81,7 +85,8 @@ def report_of(
 
 
 def _open_end(row: StepRow) -> str:
-    return f"{_OPEN_ENDS[row.state]} ({row.why.rstrip('.')})."
+    why = row.why.split(": ", 1)[0] if row.state == "skipped" else row.why
+    return f"{_OPEN_ENDS[row.state]} ({why.rstrip('.')})."
 
 
 def _parts(
@@ -118,6 +123,15 @@ def _outage(evidence: dict[str, dict[str, Any]]) -> float | None:
     return max(newest) / 1000 if newest else None
 
 
+def _newest_heartbeats(plan: Plan, evidence: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Of databases whose loss could not be computed: when the newest surviving heartbeat is from, epoch ms."""
+    return {
+        str(step.args["database"]): at
+        for step in plan.steps
+        if "database" in step.args and isinstance(at := evidence.get(step.id, {}).get("survived_at_ms"), int)
+    }
+
+
 def _rpo(estate: Estate, plan: Plan, evidence: dict[str, dict[str, Any]]) -> list[tuple[str, float | None]]:
     found: dict[str, float | None] = dict.fromkeys(estate.databases)
     for step in plan.steps:
@@ -128,9 +142,14 @@ def _rpo(estate: Estate, plan: Plan, evidence: dict[str, dict[str, Any]]) -> lis
     return list(found.items())
 
 
-def _rpo_figure(name: str, seconds: float | None, objective: int, *, planned: bool) -> Figure:
+def _rpo_figure(
+    name: str, seconds: float | None, objective: int, heartbeat_ms: int | None, *, planned: bool
+) -> Figure:
     if planned and seconds is None:
         return Figure(f"Data lost, {name}", "none: the old writer was caught up before it changed", met=True)
+    if seconds is None and heartbeat_ms is not None:
+        known = f"unknown: the newest heartbeat is from {iso(heartbeat_ms / 1000)}, the last write's time is not known"
+        return Figure(f"Data lost, {name}", known, None)
     if seconds is None:
         return Figure(f"Data lost, {name}", "unknown: no heartbeat was found", None)
     return Figure(f"Data lost, {name}", f"{seconds:.1f} s of {span(objective)}", seconds <= objective)

@@ -250,7 +250,7 @@ def test_the_clusters_roles_allow_what_is_asked_and_no_more() -> None:
     asked: dict[str, tuple[Any, ...]] = {
         "workloads": (["production"],), "nodes_ready": (), "pending": (["production"],), "scale": (*place, 3),
         "set_minimum": (*place, 3), "restart": (*place, "now"), "job": place, "run_job": (probe,),
-        "remove_job": place, "sync_windows": (), "set_sync_windows": ([{"kind": "deny"}],),
+        "remove_job": place, "sync_windows": (), "out_of_sync": (), "set_sync_windows": ([{"kind": "deny"}],),
     }  # fmt: skip
     for method, arguments in asked.items():
         getattr(clusters, method)(region, *arguments)

@@ -220,7 +220,7 @@ class Player:
             raise Unfulfilled(
                 f"signalbox verify exits with {process.returncode}, not {step.what}: {output[-300:]}"
             )
-        return f"the trail verifies: {output.splitlines()[-1] if output else 'exit 0'}"
+        return f"the trail verifies: {output.splitlines()[0] if output else 'exit 0'}"
 
     async def _watch(self) -> None:
         while True:
