@@ -42,7 +42,7 @@ def bound_seconds(
     """
     lags = [survey.databases[name].lag_ms.get(request.to) for name in moving]
     bound = max([estate.objectives.rpo_seconds, *(_seconds(lag) for lag in lags if lag is not None)])
-    if like is None or like.bounds.get(BOUND, 0) < estate.objectives.rpo_seconds:
+    if like is None or BOUND not in like.bounds or like.estate_digest != estate.digest:
         return bound
     silence = 0
     if not survey.regions[estate.other(request.to)].reachable:
