@@ -158,6 +158,5 @@ def _decision(
 def _bound(name: str, value: int) -> str:
     words = {
         "data_loss_seconds": f"At most {span(value)} of writes may be lost in each database",
-        "write_pause_seconds": f"Writes pause for at most {span(value)}",
     }
     return words.get(name, f"{name.replace('_', ' ')}: {value}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal, cast
 
 import structlog
+from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import col, select
 
 from bot.engine.ending import end_run, turn_back
@@ -19,6 +21,9 @@ from bot.store.tables import Run, StepRow
 
 log = structlog.get_logger()
 _TICK_SECONDS = 0.25
+_WITHOUT_PLANS = [defer(cast("QueryableAttribute[str]", column)) for column in (Run.plan, Run.back)]
+_CLAIM_SECONDS = 1.0
+"""How often runs of dead replicas are looked for; a run without an owner is taken at once."""
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Engine:
         self._driven: dict[str, _Driven] = {}
         self._threads: list[threading.Thread] = []
         self.beaten = 0.0
+        self._claim_at = 0.0
 
     def start(self) -> None:
         """Begin. The first beat precedes the first claim."""
@@ -101,11 +107,16 @@ class Engine:
         """One round: claim orphans, then give every own run its next visits."""
         if not self.beaten:
             return
-        self._lease.claim()
+        if any(not run.owner for run in self._open()):
+            self._claim_at = 0.0
+        if self._clock.monotonic() >= self._claim_at:
+            self._claim_at = self._clock.monotonic() + _CLAIM_SECONDS
+            self._lease.claim()
+        runs = [run for run in self._open() if run.owner == self._lease.name]
+        if not runs:
+            self._driven.clear()
+            return
         with self._database.read() as session:
-            runs = session.exec(
-                select(Run).where(col(Run.state).in_(OPEN), Run.owner == self._lease.name)
-            ).all()
             rows = {
                 run.id: {r.step: r for r in session.exec(select(StepRow).where(StepRow.run == run.id))}
                 for run in runs
@@ -119,6 +130,12 @@ class Engine:
                 log.warning("run.lost", run=run.id, error=str(error))
                 self._driven.pop(run.id, None)
 
+    def _open(self) -> list[Run]:
+        """Runs that somebody drives or should; without their plans, which are long."""
+        query = select(Run).where(col(Run.state).in_(OPEN)).options(*_WITHOUT_PLANS)
+        with self._database.read() as session:
+            return list(session.exec(query))
+
     def _advance(self, run: Run, rows: dict[str, StepRow]) -> None:
         driven = self._driven.setdefault(run.id, _Driven())
         if not driven.ready:
@@ -128,10 +145,10 @@ class Engine:
         driven.busy = {step: future for step, future in driven.busy.items() if not future.done()}
         if run.stop and run.state == "running":
             if not driven.busy:
-                turn_back(self._visitor, run, self._plan(driven, run.plan), rows)
+                turn_back(self._visitor, run, self._plan(driven, run, "plan"), rows)
                 driven.wake.clear()
             return
-        plan = self._plan(driven, run.back if run.state == "rolling_back" else run.plan)
+        plan = self._plan(driven, run, "back" if run.state == "rolling_back" else "plan")
         standing = {
             step: Standing(
                 State(row.state), driven.wake.get(step, row.wake_at) if row.state == State.ACTIVE else 0.0
@@ -165,7 +182,8 @@ class Engine:
         finally:
             self._poke.set()
 
-    def _plan(self, driven: _Driven, text: str) -> Plan:
-        if text not in driven.plans:
-            driven.plans[text] = Plan.model_validate_json(text)
-        return driven.plans[text]
+    def _plan(self, driven: _Driven, run: Run, which: Literal["plan", "back"]) -> Plan:
+        if which not in driven.plans:
+            with self._database.read() as session:
+                driven.plans[which] = Plan.model_validate_json(getattr(session.get_one(Run, run.id), which))
+        return driven.plans[which]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from bot.slack.voice import Place, Voice
 from bot.slack.web import Gone, Web
 
 log = structlog.get_logger()
+
+BREATH_SECONDS = 0.1
 _T = TypeVar("_T")
 
 DECIDING = {"approve", "deny", "cancel", "retry", "skip", "rollback", "go_on", "abort"}
@@ -112,7 +115,10 @@ class Answers:
     async def _command(self, text: str, who: Who, place: Place, key: str) -> None:
         name = await self.admit(who, fresh=False)
         caller = Caller(who.id, name, place.channel, "slack", key)
-        reply = await self._bridge.call(self._desk.command, text, caller)
+        # Planning takes seconds and the interpreter's lock with it: whoever typed at the same moment is
+        # acknowledged first.
+        await asyncio.sleep(BREATH_SECONDS)
+        reply = await self._bridge.plan(self._desk.command, text, caller)
         if isinstance(reply, Proposal):
             if reply.dry_run and (view := await self._bridge.call(self._desk.view, reply.change)) is not None:
                 await self._voice.tell(place, cards.dry_run(view))

@@ -15,21 +15,31 @@ _T = TypeVar("_T")
 
 log = structlog.get_logger()
 
+PLANNING = 4
+
 REMEMBERED = 10_000
 """Deliveries kept for recognising a second copy; the oldest are forgotten first."""
 
 
 class Bridge:
-    """Runs synchronous calls in a pool of its own, so that no library's pool can be filled by them."""
+    """Runs synchronous calls in pools of its own, so that no library's pool can be filled by them.
+
+    Commands, which look at both Regions for seconds, have a small pool apart: a click never waits behind them.
+    """
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slack")
+        self._planning = ThreadPoolExecutor(PLANNING, thread_name_prefix="plan")
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
 
     async def call(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """The result of `work`, computed outside the loop; its exceptions pass."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+
+    async def plan(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """The same for work that may take seconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._planning, lambda: work(*args, **kwargs))
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run in the background; the task is kept until it ends, and its failure is logged."""
@@ -54,6 +64,7 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._planning.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -43,7 +43,7 @@ def _open(view: ChangeView, decision: DecisionView) -> list[b.Block]:
     if view.order:
         blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
     if view.bounds:
-        blocks.append(b.section(f"*It stops and asks rather than exceed*\n{bullets(view.bounds)}"))
+        blocks.append(b.section(f"*The approval covers*\n{bullets(view.bounds)}"))
     return [*blocks, *b.actions(_options(decision), decision.id), b.context(_small_print(view))]
 
 
