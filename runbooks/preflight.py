@@ -135,6 +135,11 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
     if not target.cluster:
         why = survey.unknown.get(f"workloads {to}", "no answer")
         yield f"{to}'s cluster cannot be used ({why}), so nothing can be moved there."
+    if target.fenced:
+        yield (
+            f"The database subnets of {to} are cut off by network ACL since it was fenced: nothing could reach a "
+            "promoted database. If it may serve again, remove the two entries with rule number 1 by hand first."
+        )
     if target.stopped:
         place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
         yield (
@@ -157,6 +162,8 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
 
 def _deployment_blockers(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
     old = estate.other(to)
+    if survey.regions[to].groups is None:
+        yield f"The node groups of {to} could not be read, so nobody knows whether there is room."
     for name, group in sorted((survey.regions[to].groups or {}).items()):
         if group.issues:
             yield f"Node group {name} in {to} reports {', '.join(group.issues)}."

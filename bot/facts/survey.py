@@ -26,7 +26,11 @@ def stop_key(region: str) -> str:
 
 @dataclass(frozen=True)
 class RegionSeen:
-    """A Region. None = unknown; `stopped` = its STOP object is there; `held` = an Argo CD deny window is."""
+    """A Region. None = unknown.
+
+    `stopped` = its STOP object is there; `held` = an Argo CD deny window is; `fenced` = its database subnets are
+    cut off by network ACL.
+    """
 
     aws: bool
     cluster: bool
@@ -35,6 +39,7 @@ class RegionSeen:
     workloads: dict[str, Workload] | None = None
     held: bool | None = None
     stopped: bool | None = None
+    fenced: bool | None = None
     permille: int | None = None
 
     @property
@@ -135,6 +140,7 @@ def _of_region(ports: Ports, estate: Estate, region: str) -> dict[str, Callable[
         f"workloads {region}": lambda: ports.clusters.workloads(region, estate.namespaces),
         f"nodes {region}": lambda: ports.clusters.nodes_ready(region),
         f"windows {region}": lambda: ports.clusters.sync_windows(region),
+        f"fenced {region}": lambda: ports.network.denied(region, estate.regions[region].database_subnets),
         f"stopped {region}": lambda: ports.dns.stopped(keeper, bucket, stop_key(region)),
     }
 
@@ -154,6 +160,7 @@ def _region(name: str, estate: Estate, known: dict[str, Any], share: Share) -> R
         workloads=None if workloads is None else {f"{w.namespace}/{w.name}": w for w in workloads},
         held=None if windows is None else bool(windows),
         stopped=known.get(f"stopped {name}"),
+        fenced=known.get(f"fenced {name}"),
         permille=share.permille.get(name),
     )
 

@@ -52,6 +52,10 @@ def _dark(region: str) -> Callable[[MemoryWorld], None]:
     return lambda world: world.dark.add(region)
 
 
+def _fence_west(world: MemoryWorld) -> None:
+    world.denied[WEST] = True
+
+
 def _stop_west(world: MemoryWorld) -> None:
     world.stops.add(("fintech-stop-us-east-1", f"STOP-{WEST}"))
 
@@ -86,6 +90,7 @@ def _metrics_down(world: MemoryWorld) -> None:
         # Unknown about the target holds either move; about the Region being left only a planned one.
         (_dark(WEST), "cluster cannot be used", "cluster cannot be used"),
         (_dark(EAST), "", "Without --planned: `/failover us-west-2`"),
+        (_fence_west, "cut off by network ACL", "cut off by network ACL"),
         (_stop_west, "itself stopped", "itself stopped"),
         # A move to the target is waited for, any other is someone else's.
         (_move(WEST), "", "being moved already"),
