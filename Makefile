@@ -14,7 +14,7 @@ sandbox: install                        # the whole world on a page, to play by 
 	signalbox sandbox
 
 test: install                           # everything that must hold
-	pytest
+	pytest -n auto -m "not slow and not bench" && pytest -m "slow or bench"
 
 check: install                          # style, types, layers; changes nothing
 	ruff check . && ruff format --check . && mypy && lint-imports --no-cache

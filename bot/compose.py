@@ -17,6 +17,7 @@ from bot.engine.drive import Engine
 from bot.engine.lease import Lease
 from bot.engine.register import Intents
 from bot.engine.visit import Visitor
+from bot.errors import SignalboxError
 from bot.ports import Ports
 from bot.rounds import Rounds
 from bot.settings import Settings, replica_name
@@ -62,9 +63,21 @@ class Box:
         self.database.close()
 
 
+def _clock(settings: Settings) -> Clock:
+    if settings.clock is None:
+        return SystemClock()
+    try:
+        return FileClock(settings.clock)
+    except (OSError, ValueError, KeyError) as error:
+        raise SignalboxError(
+            f"SIGNALBOX_CLOCK names {settings.clock}, which is no clock of a sandbox.",
+            not_done="Nothing was started.",
+        ) from error
+
+
 def build(settings: Settings) -> Box:
     """Open the database, the estate and the world. Raises EstateError or TrailError: do not start."""
-    clock: Clock = FileClock(settings.clock) if settings.clock else SystemClock()
+    clock = _clock(settings)
     database = Database(settings.database_url)
     migrate(database)
     trail = Trail(database, clock)

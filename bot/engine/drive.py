@@ -22,6 +22,9 @@ from bot.store.tables import Run, StepRow
 log = structlog.get_logger()
 _TICK_SECONDS = 0.25
 _WITHOUT_PLANS = [defer(cast("QueryableAttribute[str]", column)) for column in (Run.plan, Run.back)]
+_LONGEST_SLEEP = 60.0
+"""Seconds of the calendar; longer than any action's `poll`."""
+
 _CLAIM_SECONDS = 1.0
 """How often runs of dead replicas are looked for; a run without an owner is taken at once."""
 
@@ -149,6 +152,9 @@ class Engine:
                 driven.wake.clear()
             return
         plan = self._plan(driven, run, "back" if run.state == "rolling_back" else "plan")
+        now = self._clock.now()
+        # A clock that was set back must not let a step sleep until the old time comes round again.
+        driven.wake = {step: at if at <= now + _LONGEST_SLEEP else 0.0 for step, at in driven.wake.items()}
         standing = {
             step: Standing(
                 State(row.state), driven.wake.get(step, row.wake_at) if row.state == State.ACTIVE else 0.0
@@ -159,7 +165,7 @@ class Engine:
             if not driven.busy:
                 end_run(self._visitor, run, "aborted")
             return
-        todo = moves(plan, standing, self._clock.now())
+        todo = moves(plan, standing, now)
         if todo.ended:
             if not driven.busy:
                 end_run(self._visitor, run, "rolled_back" if run.state == "rolling_back" else "done")

@@ -38,13 +38,13 @@ def after(verdict: Verdict, action: Action, had: Attempts, now: float) -> tuple[
         return Next.ACT, ""  # never give up on what was never tried, however long nobody could look
     late = now - had.started_at >= action.timeout
     if verdict.kind == Kind.FAIL and action.apply is not None:
-        fresh = had.applied_at is not None and now - had.applied_at < action.grace
+        fresh = had.applied_at is not None and 0 <= now - had.applied_at < action.grace
         if fresh and not late:
             return Next.WAIT, ""
         if had.attempts < action.tries and not late:
             return Next.ACT, ""
         if not late and had.attempts >= action.tries and had.applied_at is not None:
-            if now - had.applied_at < max(action.grace, action.poll):
+            if 0 <= now - had.applied_at < max(action.grace, action.poll):
                 return Next.WAIT, ""
             return Next.GIVE_UP, f"tried {had.attempts} times: {verdict.why}"
     if late:

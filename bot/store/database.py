@@ -23,7 +23,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.sqlite = self.url.startswith("sqlite")
-        self.engine = _sqlite(self.url) if self.sqlite else _postgres(self.url)
+        try:
+            self.engine = _sqlite(self.url) if self.sqlite else _postgres(self.url)
+        except (SQLAlchemyError, ImportError, TypeError) as error:
+            raise TrailError(
+                "SIGNALBOX_DATABASE_URL is no URL of a SQLite or PostgreSQL database.",
+                not_done="Nothing was started.",
+            ) from error
         self._writing = self.engine.execution_options(signalbox_write=True)
 
     @contextmanager

@@ -83,7 +83,10 @@ def verify_database(url: str, *, rows: int | None = None) -> Report:
     """Verify the trail in a database, or its first `rows` rows. Raises ValueError when it cannot be read."""
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         raise ValueError(f"there is no database at {url}")
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    except (SQLAlchemyError, ImportError) as error:
+        raise ValueError(f"{url!r} is no database's URL") from error
     try:
         with engine.connect() as connection:
             # One snapshot: a row appended between two reads would look like a head that differs.
@@ -96,7 +99,7 @@ def verify_database(url: str, *, rows: int | None = None) -> Report:
             found = connection.execution_options(yield_per=1000).execute(
                 query, {"rows": _EVERY if rows is None else rows}
             )
-            stream = (Row(r.seq, bytes(r.prev), bytes(r.leaf), bytes(r.body)) for r in found)
+            stream = (Row(r.seq, _bytes(r.prev), _bytes(r.leaf), _bytes(r.body)) for r in found)
             whole = rows is None
             return verify_rows(
                 stream, (int(head[0].size), bytes(head[0].leaf)) if len(head) == 1 else None, whole=whole
@@ -105,6 +108,11 @@ def verify_database(url: str, *, rows: int | None = None) -> Report:
         raise ValueError(f"cannot read the trail: {str(error).splitlines()[0]}") from error
     finally:
         engine.dispose()
+
+
+def _bytes(value: object) -> bytes:
+    """A column's bytes; what is of another type was not written by us, and is found as such."""
+    return bytes(value) if isinstance(value, bytes | memoryview) else b""
 
 
 def verify_rows(rows: Iterable[Row], head: tuple[int, bytes] | None, *, whole: bool = True) -> Report:
@@ -152,6 +160,8 @@ def verify_rows(rows: Iterable[Row], head: tuple[int, bytes] | None, *, whole: b
                 f"the head says {head[0]} rows, {report.rows} are there, or their last hash differs",
             )
         )
+    if not report.rows and not report.findings:
+        report.incomplete = "there is no trail"
     report.unresolved = len(meaning.intents)
     return report
 

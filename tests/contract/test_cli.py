@@ -148,3 +148,39 @@ def test_verifying_leaves_no_file_behind(place: Path) -> None:
     """A look at a database that is not there does not make one."""
     bot(place, "verify", f"sqlite:///{place}/absent.db")
     assert not (place / "absent.db").exists()
+
+
+@pytest.mark.parametrize("source", ["nonsense", "mysql://127.0.0.1/x"])
+def test_words_that_are_no_database_are_a_usage_error(place: Path, source: str) -> None:
+    """Exit code 3, never 1, which means tampered."""
+    assert bot(place, "verify", source).returncode == 3
+
+
+def test_a_body_of_another_type_is_found(place: Path) -> None:
+    """SQLite keeps text where bytes belong: that is a finding, not a crash."""
+    edit(place, "update entry set body = cast(body as text) where seq = 3")
+    ended = bot(place, "verify")
+    assert ended.returncode == 1
+    assert "NOT verified" in ended.stdout
+
+
+def test_an_empty_trail_is_not_verified(place: Path) -> None:
+    """Tables without a row prove nothing: exit code 2."""
+    database = Database(f"sqlite:///{place}/empty.db")
+    migrate(database)
+    database.close()
+    assert bot(place, "verify", f"sqlite:///{place}/empty.db").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"SIGNALBOX_DATABASE_URL": "nonsense"},
+        {"SIGNALBOX_CLOCK": "/nowhere/clock"},
+    ],
+)
+def test_a_wrong_setting_is_said_in_words(place: Path, setting: dict[str, str]) -> None:
+    """The process does not start and names what is wrong, without a stack trace."""
+    ended = bot(place, "serve", **setting)
+    assert ended.returncode not in (0, -9)
+    assert ended.stderr.strip()

@@ -225,3 +225,10 @@ def test_an_estate_that_could_not_be_recorded_is_taken_later(lone: House) -> Non
     Path(url).rmdir()
     hide.rename(url)
     assert lone.estates.now.objectives.rpo_seconds == 200
+
+
+def test_a_clock_set_back_by_an_hour_does_not_stop_a_run_for_an_hour(
+    database: Database, tmp_path: Path
+) -> None:
+    """What waited to look again looks within minutes, and a call's grace does not last until the clock is back."""
+    jumps(house(database, tmp_path), -3600.0)
