@@ -2,8 +2,9 @@
 
 Our own and not slack_sdk's client, which closes the old connection before the new one stands, tries a used
 ticket for ever after a failed reconnect, acknowledges on another connection than the one it was asked on,
-and cannot tell whether an acknowledgement arrived. Here each acknowledgement is followed by a ping: since a
-connection keeps its order, the pong proves that Slack has read what went before.
+and cannot tell whether an acknowledgement arrived. Here acknowledgements are followed by a ping: since a
+connection keeps its order, the pong proves that Slack has read what went before. Those sent within
+GATHER_SECONDS share one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ CONNECTIONS = 2
 HEARTBEAT_SECONDS = 4.0
 """A silent connection is pinged after this long and given up half as long later."""
 
+GATHER_SECONDS = 0.005
 DRAIN_SECONDS = 15.0
 LONGEST_BACKOFF = 4.0
 _TEXT, _PING, _PONG = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG
@@ -44,6 +46,7 @@ class Link:
         self._bridge = bridge
         self._numbers = itertools.count(1)
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
+        self._next: asyncio.Future[None] | None = None
         self.ready = asyncio.Event()
         self.retired = asyncio.Event()
         self.reason = ""
@@ -116,13 +119,28 @@ class Link:
         await self._intake.take(request, answer, received)
 
     async def _confirmed(self) -> None:
+        """Wait until what was sent so far was read. Raises when the connection ends before."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+            # Nobody may be waiting any more when it fails.
+            self._next.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._bridge.start(self._ping(self._next))
+        await asyncio.shield(self._next)
+
+    async def _ping(self, waiting: asyncio.Future[None]) -> None:
+        await asyncio.sleep(GATHER_SECONDS)
+        self._next = None
+        if self.retired.is_set() and not self._pongs and self._ws.closed:
+            waiting.set_exception(ConnectionResetError("the connection ended before it was confirmed"))
+            return
         mark = f"ack:{next(self._numbers)}".encode()
-        waiting = self._pongs[mark] = asyncio.get_running_loop().create_future()
+        self._pongs[mark] = waiting
         try:
             await self._ws.ping(mark)
-            await waiting
-        finally:
+        except (OSError, aiohttp.ClientError) as error:
             self._pongs.pop(mark, None)
+            if not waiting.done():
+                waiting.set_exception(error)
 
 
 class SocketMode:
