@@ -43,8 +43,7 @@ class Planner:
         """What would be done now.
 
         `like` is the plan that people were shown: its peaks, its order and its bounds are used again where
-        that is still safe, since a peak sampled meanwhile
-        is no reason to ask them twice.
+        that is still safe, since a peak sampled meanwhile is no reason to ask them twice.
         """
         at = self.clock.monotonic()
         seen = survey(self.ports, estate)

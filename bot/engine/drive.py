@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from bot.engine.ending import end_run, turn_back
 from bot.engine.lease import OPEN, Lease
-from bot.engine.moves import Standing, State, moves
+from bot.engine.moves import Progress, State, moves
 from bot.engine.visit import Visitor
 from bot.errors import LeaseLost, SignalboxError
 from bot.plan import Plan
@@ -156,7 +156,7 @@ class Engine:
         # A clock that was set back must not let a step sleep until the old time comes round again.
         driven.wake = {step: at if at <= now + _LONGEST_SLEEP else 0.0 for step, at in driven.wake.items()}
         standing = {
-            step: Standing(
+            step: Progress(
                 State(row.state), driven.wake.get(step, row.wake_at) if row.state == State.ACTIVE else 0.0
             )
             for step, row in rows.items()

@@ -24,7 +24,7 @@ ENDED = frozenset({State.DONE, State.SKIPPED, State.UNCONFIRMED})
 
 
 @dataclass(frozen=True)
-class Standing:
+class Progress:
     """What `moves` needs of a step's row; `wake_at` in epoch seconds."""
 
     state: State
@@ -40,14 +40,14 @@ class Moves:
     ended: bool
 
 
-def moves(plan: Plan, rows: Mapping[str, Standing], now: float, *, stopping: bool = False) -> Moves:
+def moves(plan: Plan, rows: Mapping[str, Progress], now: float, *, stopping: bool = False) -> Moves:
     """What may be visited at `now`.
 
     A step starts when everything that it needs has ended; an active one is seen again at its `wake_at`; a
     held one waits for people. While stopping nothing is visited and nothing ends by itself. A step without
     a row is pending, a row without a step is ignored.
     """
-    states = {step.id: rows.get(step.id, Standing(State.PENDING)) for step in plan.steps}
+    states = {step.id: rows.get(step.id, Progress(State.PENDING)) for step in plan.steps}
     ended = all(row.state in ENDED for row in states.values())
     if stopping:
         return Moves((), None, ended=False)

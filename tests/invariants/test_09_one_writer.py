@@ -13,7 +13,7 @@ from steps_of import plan_of, planned_from
 from test_failover_plan import before, worlds
 
 from bot.actions.guard import GUARD
-from bot.engine.moves import ENDED, Standing, State, moves
+from bot.engine.moves import ENDED, Progress, State, moves
 from bot.plan import Plan
 from bot.store.database import Database
 from bot.verdict import Kind
@@ -31,11 +31,11 @@ def test_no_promotion_may_be_visited_before_the_guard_has_ended(
     promotions = {s.id for s in plan.steps if s.do in PROMOTING}
     for step in promotions:
         assert "guard" in before(plan, plan.step(step))
-    states = {s.id: Standing(dice.draw(st.sampled_from(list(State)))) for s in plan.steps}
+    states = {s.id: Progress(dice.draw(st.sampled_from(list(State)))) for s in plan.steps}
     for step in promotions:
-        states[step] = Standing(State.PENDING)
+        states[step] = Progress(State.PENDING)
     if promotions:
-        states["guard"] = Standing(dice.draw(st.sampled_from([State.PENDING, State.ACTIVE, State.HELD])))
+        states["guard"] = Progress(dice.draw(st.sampled_from([State.PENDING, State.ACTIVE, State.HELD])))
     assert not promotions & set(moves(plan, states, 1e12).visit)
     assert State.HELD not in ENDED
 
