@@ -10,7 +10,8 @@ SignalboxError
 ├── OutsideError        a call to the outside did not give an answer that can be trusted
 │   ├── Unreachable     no answer at all: the call may or may not have arrived
 │   ├── Rejected        an answer that says no: nothing was changed
-│   └── Conflict        someone else changed the same thing first: nothing was changed
+│   ├── Conflict        someone else changed the same thing first: nothing was changed
+│   └── Throttled       too many calls at the moment: nothing was changed, and later it may be
 ├── TrailError          the trail cannot record, so nothing may be done
 └── LeaseLost           another replica owns this work now
 
@@ -76,6 +77,10 @@ class Rejected(OutsideError):
 
 class Conflict(Rejected):
     """Someone else changed the same thing first; nothing was changed by this call."""
+
+
+class Throttled(Rejected):
+    """Too many calls at the moment; nothing was changed by this call, and the same call may pass later."""
 
 
 class TrailError(SignalboxError):

@@ -16,6 +16,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])
 Role = Literal["on-call", "lead", "auditor"]
 Wave = Literal["read-only", "internal", "customer-facing"]
 Table = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$")]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^ssh-ed25519 [A-Za-z0-9+/]{68}( .*)?$")]
 SlackUser = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{8,}$")]
 
 
@@ -91,13 +92,24 @@ class Record(Part):
     health_checks: dict[RegionName, str]
 
 
+class Routing(Part):
+    """ARC routing controls: the cluster's endpoints (URL by their AWS Region) and each Region's control (ARN).
+
+    Written down here because they must be known when `describe_cluster` in us-west-2 cannot be asked.
+    """
+
+    endpoints: Annotated[dict[str, str], Field(min_length=1)]
+    controls: dict[RegionName, str]
+
+
 class Dns(Part):
-    """A Route 53 public hosted zone."""
+    """A Route 53 public hosted zone. With `routing` customers are moved by ARC, not by STOP objects."""
 
     zone: Name
     zone_id: str
     name_servers: tuple[Name, ...]
     records: tuple[Record, ...]
+    routing: Routing | None = None
 
 
 class External(Part):
@@ -164,6 +176,20 @@ class Rule(Part):
     channels: tuple[str, ...]
 
 
+class BreakGlass(Part):
+    """Who may start an unplanned failover alone when nobody approved it for `after_seconds`, and who reviews it."""
+
+    after_seconds: Annotated[int, Field(ge=0, le=3600)] = 180
+    by: tuple[Role, ...] = ("on-call",)
+    review: Approval = Approval(role="lead", quorum=2)
+
+
+class Standby(Part):
+    """What the Region that stands by keeps: replicas of every service that is not off there."""
+
+    replicas: Annotated[int, Field(ge=1)] = 1
+
+
 class Autoscale(Part):
     """An HPA's bounds at rest in the Region that serves."""
 
@@ -202,7 +228,10 @@ class Estate(Part):
     metrics: Metrics = Metrics()
     slack: Slack
     people: dict[SlackUser, Role]
+    keys: dict[SlackUser, tuple[PublicKey, ...]] = {}
     policy: dict[str, Rule]
+    break_glass: BreakGlass | None = BreakGlass()
+    standby: Standby = Standby()
     services: dict[Name, Service]
 
     @model_validator(mode="after")
@@ -226,7 +255,10 @@ class Estate(Part):
             *_unknown("checks.smoke.{}", self.services, {s.name: (s.service,) for s in self.checks.smoke}),
             *_unknown("checks.{}", self.services, {"payments": (self.checks.payments.service,)}),
             *_unknown("dns.records.{}", self.regions, {r.name: r.health_checks for r in self.dns.records}),
+            *_unknown("keys", self.people, {"keys": self.keys}),
         ]
+        if self.dns.routing is not None and self.dns.routing.controls.keys() != self.regions.keys():
+            wrong.append("dns.routing.controls: one control for each Region is needed")
         wrong += [
             f"services.{name}: writes need a database"
             for name, s in self.services.items()

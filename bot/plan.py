@@ -14,12 +14,23 @@ OnFail = Literal["hold", "go_on"]
 
 
 class Call(BaseModel):
-    """What code runs (`kind@version`) and with which arguments (JSON)."""
+    """What code runs (`kind@version`) and with which arguments (JSON). `label` is the button's words, if any."""
 
     model_config = ConfigDict(frozen=True)
 
     do: str
     args: dict[str, Any] = {}
+    label: str = ""
+
+
+class Ask(BaseModel):
+    """A question that only people can answer: what they may say, who of which role, and how many of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    options: tuple[str, ...] = ("acknowledge",)
+    roles: tuple[str, ...] = ("lead",)
+    quorum: int = 1
 
 
 class Step(BaseModel):
@@ -27,9 +38,13 @@ class Step(BaseModel):
 
     `needs` are ids of steps that must have ended; `blocks` the resources it holds; `before` what was found
     before, so that `undo` can put it back. `on_fail="go_on"` lets the run continue when the step could not
-    be confirmed; every other failure holds and asks. A `standing` step keeps the run open without holding
-    others back. `commits` marks the first promotion call: from its first intent there is no way back but
-    failback. `skippable` tells whether a person may decide to skip it.
+    be confirmed; every other failure holds and asks. `commits` marks the first promotion call: from its first
+    intent there is no way back but failback. `skippable` tells whether a person may decide to skip it.
+
+    A `standing` step keeps the run open for as long as it takes, and holds back only the steps that need it:
+    it never gives up. When it is not seen done in its time and `on_fail` is `hold` it asks people, and goes on
+    looking while they think. `instead` is another way to the same end, planned and approved with the rest,
+    which a person may choose while the step is held. A step with `ask` is done when people have answered.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +60,8 @@ class Step(BaseModel):
     before: dict[str, Any] = {}
     on_fail: OnFail = "hold"
     standing: bool = False
+    instead: Call | None = None
+    ask: Ask | None = None
     commits: bool = False
     skippable: bool = True
     expect_seconds: int = 0
@@ -54,7 +71,8 @@ class Plan(BaseModel):
     """What a run does, whole.
 
     `bounds` are limits that people approve (`data_loss_seconds`, `write_pause_seconds`…); a bound exceeded
-    at execution voids the approval. `facts` are observations shown beside the plan: not in the digest,
+    at execution voids the approval. `preempts` are the runs that end when this plan is approved: their rollback
+    is disarmed and their blocks are taken. `facts` are observations shown beside the plan: not in the digest,
     since the world moves while people read.
     """
 
@@ -66,6 +84,7 @@ class Plan(BaseModel):
     request: dict[str, Any]
     steps: tuple[Step, ...]
     bounds: dict[str, int] = {}
+    preempts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = {}
 
@@ -153,6 +172,8 @@ def difference(old: Plan, new: Plan) -> list[str]:
         if a != b
     ]
     found += _compare("bound", old.bounds, new.bounds)
+    if old.preempts != new.preempts:
+        found.append(f"the runs it stops: {_listed(old.preempts)} → {_listed(new.preempts)}")
     before, after = {s.id: s for s in old.steps}, {s.id: s for s in new.steps}
     found += [f"step {i} is no longer needed" for i in before if i not in after]
     found += [f"step {i} is new" for i in after if i not in before]
@@ -162,6 +183,10 @@ def difference(old: Plan, new: Plan) -> list[str]:
         if fields:
             found.append(f"step {step_id}: {', '.join(fields)} changed")
     return found or ["the request changed"]
+
+
+def _listed(ids: Collection[str]) -> str:
+    return ", ".join(ids) or "none"
 
 
 def _compare(label: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

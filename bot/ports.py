@@ -74,6 +74,10 @@ class Databases(Protocol):
         """`failover_global_cluster` with AllowDataLoss; `region` is the target's."""
         ...
 
+    def detach(self, region: str, identifier: str, cluster_arn: str) -> None:
+        """`remove_from_global_cluster`: the cluster becomes a writer of its own; `region` is the cluster's."""
+        ...
+
 
 class Network(Protocol):
     """Network ACLs around database subnets (boto3 `ec2`)."""
@@ -140,6 +144,18 @@ class Dns(Protocol):
 
     def stop(self, region: str, bucket: str, key: str, why: str) -> None: ...
     def unstop(self, region: str, bucket: str, key: str) -> None: ...
+
+
+class Routing(Protocol):
+    """ARC routing controls on their data plane; `endpoints` = the cluster's, URL by Region; some may be away."""
+
+    def states(self, endpoints: Mapping[str, str], controls: Sequence[str]) -> dict[str, bool]:
+        """On or off by control ARN. Raises Unreachable when no endpoint answers."""
+        ...
+
+    def flip(self, endpoints: Mapping[str, str], states: Mapping[str, bool]) -> None:
+        """Set all of them at once or none. Raises Conflict when a safety rule refuses."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -266,6 +282,7 @@ class Ports:
     network: Network
     capacity: Capacity
     dns: Dns
+    routing: Routing
     clusters: Clusters
     metrics: Metrics
     http: Http

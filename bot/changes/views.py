@@ -22,11 +22,17 @@ class VoteView:
     person: str
     choice: str
     at: float
+    reason: str = ""
+    face: str = "slack"
 
 
 @dataclass(frozen=True)
 class DecisionView:
-    """A question. `kind` approval or hold; `state` open, decided, expired, void; times in epoch seconds."""
+    """A question. `kind` approval, hold or review; `state` open, decided, expired, void; times in epoch seconds.
+
+    `glass_at` = from when on `glass_by` (people) may break the glass; `emergency` = it was broken, or belongs to
+    a run that was started so; `reason_needed` = an answer counts only with words.
+    """
 
     id: str
     kind: str
@@ -43,6 +49,10 @@ class DecisionView:
     expires_at: float | None
     decided_at: float | None
     step: str = ""
+    glass_at: float | None = None
+    glass_by: tuple[str, ...] = ()
+    emergency: bool = False
+    reason_needed: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,15 @@ class StepView:
     expect_seconds: int
     commits: bool = False
     attempts: int = 0
+    standing: bool = False
 
 
 @dataclass(frozen=True)
 class RunView:
-    """An execution. `state`: running, rolling_back, done, rolled_back, aborted. `back` are undo steps."""
+    """An execution. `state`: running, rolling_back, standing, done, rolled_back, aborted, preempted.
+
+    `settled_at` = when all but the standing steps had ended; `back` are undo steps.
+    """
 
     id: str
     state: str
@@ -74,6 +88,7 @@ class RunView:
     steps: tuple[StepView, ...]
     back: tuple[StepView, ...] = ()
     owner: str = ""
+    settled_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,9 @@ class ChangeView:
     """Epoch seconds from which the RTO counts: when the outage was noticed (the request, unless observed earlier)."""
     approval: DecisionView | None = None
     holds: tuple[DecisionView, ...] = ()
+    reviews: tuple[DecisionView, ...] = ()
+    preempts: tuple[str, ...] = ()
+    """What this change stops, a sentence each."""
     run: RunView | None = None
     report: ReportView | None = None
     extra: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,8 @@ from sqlmodel import Field, SQLModel
 class Change(SQLModel, table=True):
     """One request from asking to closing. Times are epoch seconds of the calendar.
 
-    States: proposed, running, done, denied, expired, cancelled, void, rolled_back, aborted, dry_run.
+    States: proposed, running, standing, done, denied, expired, cancelled, void, rolled_back, aborted,
+    preempted, dry_run. `standing` = production has moved and only standing steps are left.
     """
 
     id: str = Field(primary_key=True)
@@ -65,14 +66,17 @@ class Vote(SQLModel, table=True):
     choice: str
     face: str
     at: float
+    reason: str = ""
+    signature: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
 
 
 class Run(SQLModel, table=True):
     """One execution of one approved plan.
 
-    States: running, rolling_back, done, rolled_back, aborted. `stop` is what a person asked for: empty,
-    rollback or abort. `committed` tells that the first promotion call was sent. `owner` and `epoch` say
-    which replica drives it.
+    States: running, rolling_back, standing, done, rolled_back, aborted, preempted. `stop` is what a person or
+    another change asked for: empty, rollback, abort or preempt. `committed` tells that the first promotion
+    call was sent. `settled_at` is when all but the standing steps had ended. `owner` and `epoch` say which
+    replica drives it.
     """
 
     id: str = Field(primary_key=True)
@@ -86,6 +90,7 @@ class Run(SQLModel, table=True):
     owner: str = ""
     epoch: int = 0
     started_at: float
+    settled_at: float | None = None
     ended_at: float | None = None
 
 
@@ -93,7 +98,8 @@ class StepRow(SQLModel, table=True):
     """Where one step of a run stands.
 
     States: pending, active, held, done, skipped, unconfirmed. `since` is when it entered this state,
-    `wake_at` when it is looked at next, `applied_at` when it last acted, `attempts` how often.
+    `wake_at` when it is looked at next, `applied_at` when it last acted, `attempts` how often. `instead` tells
+    that people chose the step's other way; `asked` is the open question of a standing step.
     """
 
     __tablename__ = "step"
@@ -106,6 +112,8 @@ class StepRow(SQLModel, table=True):
     attempts: int = 0
     applied_at: float | None = None
     retry: int = 0
+    instead: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})
+    asked: str = Field(default="", sa_column_kwargs={"server_default": ""})
     call_until: float = 0
     started_at: float | None = None
     ended_at: float | None = None

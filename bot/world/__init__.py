@@ -20,6 +20,7 @@ from bot.world.kubernetes_access import KubernetesAccess
 from bot.world.name_servers import NameServers
 from bot.world.network import AwsNetwork
 from bot.world.prometheus import Prometheus
+from bot.world.routing import AwsRouting
 from bot.world.sessions import AwsSessions
 
 __all__ = ["open_world"]
@@ -53,6 +54,7 @@ def open_world(
         network=AwsNetwork(aws),
         capacity=AwsCapacity(aws),
         dns=AwsDns(aws, NameServers(resolver, dns_port)),
+        routing=AwsRouting(aws),
         clusters=KubernetesClusters(access, impersonate=impersonate),
         metrics=Prometheus(prometheus),
         http=PinnedHttp(hooks),

@@ -97,6 +97,15 @@ class AwsDatabases:
             AllowDataLoss=True,
         )
 
+    def detach(self, region: str, identifier: str, cluster_arn: str) -> None:
+        self._aws.call(
+            "rds",
+            region,
+            "remove_from_global_cluster",
+            GlobalClusterIdentifier=identifier,
+            DbClusterIdentifier=cluster_arn,
+        )
+
 
 def _member(found: dict[str, Any]) -> Member:
     """`arn:aws:rds:REGION:ACCOUNT:cluster:NAME` holds the Region and the cluster's name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from bot.errors import Conflict, OutsideError, Rejected, Unreachable
+from bot.errors import Conflict, OutsideError, Rejected, Throttled, Unreachable
 
 _LONGEST = 300
 _THROTTLED = frozenset(
@@ -66,7 +66,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
         code, said = _code(error), str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST]
         what = f"{call}: {code}: {said}".rstrip(": ")
         if code in _THROTTLED:
-            return Rejected(what, not_done="Nothing was changed by it.") if change else Unreachable(what)
+            return Throttled(what, not_done="Nothing was changed by it.") if change else Unreachable(what)
         if _status(error) >= 500:
             return Unreachable(what, not_done=lost)
         kind = Conflict if code in _CONFLICTS or _record_moved(code, said) else Rejected

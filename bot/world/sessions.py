@@ -38,17 +38,21 @@ class AwsSessions:
         core.set_config_variable("sts_regional_endpoints", "regional")
         self._session = boto3.session.Session(botocore_session=core)
         hooks.attach(self._session)
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, str | None], Any] = {}
         self._lock = threading.Lock()
 
-    def call(self, service: str, region: str, operation: str, **params: Any) -> dict[str, Any]:
+    def call(
+        self, service: str, region: str, operation: str, *, endpoint: str | None = None, **params: Any
+    ) -> dict[str, Any]:
         """Call an operation by boto3's name for it (`describe_db_clusters`) and return its answer.
+
+        `endpoint` is the URL to call where the service has one of its own for every cluster.
 
         Changes are sent once; reads at most three times within eight seconds, and only when the first
         answer was a throttle, a broken server or a refused connection. Raises Unreachable, Rejected or
         Conflict; for changes also whatever the register raises.
         """
-        client = self._client(service, region)
+        client = self._client(service, region, endpoint)
         method = getattr(client, operation)
         change = changes_aws(client.meta.method_to_api_mapping[operation], params)
         answer: dict[str, Any] = {}
@@ -79,12 +83,14 @@ class AwsSessions:
             raise translated(error, service="sts", operation="sign", region=region, change=False) from error
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
-    def _client(self, service: str, region: str) -> Any:
+    def _client(self, service: str, region: str, endpoint: str | None = None) -> Any:
         with self._lock:
-            client = self._clients.get((service, region))
+            client = self._clients.get((service, region, endpoint))
             if client is None:
                 try:
-                    client = self._session.client(service, region_name=region, config=_CONFIG)
+                    client = self._session.client(
+                        service, region_name=region, endpoint_url=endpoint, config=_CONFIG
+                    )
                 except RAISED as error:
                     raise translated(
                         error, service=service, operation="client", region=region, change=False
@@ -92,7 +98,7 @@ class AwsSessions:
                 if service == "sts":
                     client.meta.events.register("provide-client-params.sts.GetCallerIdentity", _keep_cluster)
                     client.meta.events.register("before-sign.sts.GetCallerIdentity", _sign_cluster)
-                self._clients[service, region] = client
+                self._clients[service, region, endpoint] = client
             return client
 
 

@@ -69,6 +69,8 @@ class MemoryWorld:
         self.writer = dict.fromkeys(self.estate.databases, EAST)
         self.moving: dict[str, tuple[str, str]] = {}
         self.status: dict[str, str] = {}
+        self.detached: set[str] = set()
+        self.controls: dict[str, bool] = {}
         self.lag: dict[str, float | None] = dict.fromkeys(self.estate.databases, 0.3)
         self.denied = dict.fromkeys(self.estate.regions, False)
         self.groups = {
@@ -104,8 +106,8 @@ class MemoryWorld:
     def ports(self) -> Ports:
         """The world as the bot sees it."""
         return Ports(
-            databases=self, network=Network(self), capacity=self, dns=self, clusters=self, metrics=self,
-            http=self, clock=self.clock,
+            databases=self, network=Network(self), capacity=self, dns=self, routing=self, clusters=self,
+            metrics=self, http=self, clock=self.clock,
         )  # fmt: skip
 
     def _reach(self, region: str) -> None:
@@ -131,6 +133,7 @@ class MemoryWorld:
         members = tuple(
             Member(self.arn(name, r), r, c, writer=self.writer[name] == r, sync="connected")
             for r, c in self.estate.databases[name].clusters.items()
+            if not (name in self.detached and r == self.writer[name])
         )
         return GlobalDatabase(identifier, "available", "16.6", members, moving, to)
 
@@ -151,10 +154,30 @@ class MemoryWorld:
         self._reach(region)
         self._promote(identifier, target_arn, "failover")
 
+    def detach(self, region: str, identifier: str, cluster_arn: str) -> None:
+        self._reach(region)
+        name = self._name(identifier)
+        self.writer[name] = region
+        self.detached.add(name)
+        self._did(f"detach {name}")
+
     def _promote(self, identifier: str, target_arn: str, how: str) -> None:
         name = self._name(identifier)
         self.writer[name] = target_arn.split(":")[3]
         self._did(f"{how} {name}")
+
+    # ARC routing controls
+
+    def states(self, endpoints: Mapping[str, str], controls: Sequence[str]) -> dict[str, bool]:
+        if not endpoints:
+            raise Unreachable("No endpoint of routing controls answers.")
+        return {control: self.controls.get(control, True) for control in controls}
+
+    def flip(self, endpoints: Mapping[str, str], states: Mapping[str, bool]) -> None:
+        if not endpoints:
+            raise Unreachable("No endpoint of routing controls answers.")
+        self.controls |= states
+        self._did("flip " + " ".join(f"{c.rsplit('/', 1)[-1]}={on}" for c, on in sorted(states.items())))
 
     # Capacity
 
