@@ -91,6 +91,12 @@ def order_of(estate: Estate, survey: Survey, request: Request) -> tuple[Order, s
     )
 
 
+def returning(survey: Survey, to: str) -> bool:
+    """Whether a failover has left this Region: its STOP still stands or its database subnets are still cut off."""
+    seen = survey.regions[to]
+    return bool(seen.fenced or seen.stopped)
+
+
 def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
     """Databases that are already written in the target, and at rest."""
     return tuple(
