@@ -152,6 +152,7 @@ def _decision(
         expires_at=decision.expires_at,
         decided_at=decision.decided_at,
         step=decision.step,
+        digest=decision.digest,
     )
 
 

@@ -30,6 +30,8 @@ class VoteView:
 class DecisionView:
     """A question. `kind` approval, hold or review; `state` open, decided, expired, void; times in epoch seconds.
 
+    `digest` is the plan's that it is about: whoever signs an answer signs it, too.
+
     `glass_at` = from when on `glass_by` (people) may break the glass; `emergency` = it was broken, or belongs to
     a run that was started so; `reason_needed` = an answer counts only with words.
     """
@@ -49,6 +51,7 @@ class DecisionView:
     expires_at: float | None
     decided_at: float | None
     step: str = ""
+    digest: str = ""
     glass_at: float | None = None
     glass_by: tuple[str, ...] = ()
     emergency: bool = False
