@@ -109,6 +109,12 @@ def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
     )
 
 
+def returning(survey: Survey, to: str) -> bool:
+    """Whether a planned move to this Region is a failback: it was left, and is still fenced or stopped for DNS."""
+    target = survey.regions[to]
+    return bool(target.fenced or target.stopped)
+
+
 def by_place(estate: Estate) -> list[tuple[str, Service]]:
     """The services by namespace and name: the order in which plans name them."""
     return sorted(estate.services.items(), key=lambda item: (item[1].namespace, item[0]))
@@ -141,18 +147,8 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
     if not target.cluster:
         why = survey.unknown.get(f"workloads {to}", "no answer")
         yield f"{to}'s cluster cannot be used ({why}), so nothing can be moved there."
-    if target.fenced:
-        yield (
-            f"The database subnets of {to} are cut off by network ACL since it was fenced: nothing could reach a "
-            "promoted database. If it may serve again, remove the two entries with rule number 1 by hand first."
-        )
-    if target.stopped:
-        place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
-        yield (
-            f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both. "
-            f"If it may serve again, remove {place} by hand first."
-        )
     if not request.planned:
+        yield from _left_before(estate, survey, to)
         return
     if not left.reachable:
         yield f"{old} does not answer, so a planned move is impossible. Without --planned: `/failover {to}`."
@@ -164,6 +160,22 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
         elif missing := {old, to} - weights.keys():
             yield f"{name} has no weighted record for {', '.join(sorted(missing))}."
     yield from _deployment_blockers(estate, survey, to)
+
+
+def _left_before(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
+    """A Region that was left may serve again after a failback, which looks at what it missed, and not before."""
+    target, old = survey.regions[to], estate.other(to)
+    if target.fenced:
+        yield (
+            f"The database subnets of {to} are cut off by network ACL since it was fenced: nothing could reach a "
+            "promoted database. If it may serve again, remove the two entries with rule number 1 by hand first."
+        )
+    if target.stopped:
+        place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
+        yield (
+            f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both. "
+            f"If it may serve again, remove {place} by hand first."
+        )
 
 
 def _deployment_blockers(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
@@ -203,14 +215,27 @@ def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]
             )
         if survey.regions[old].permille is None:
             yield f"How many customers {old} still receives is not measured."
-    elif survey.regions[old].permille is None:
-        yield f"How many customers {old} receives is not measured: seeing them leave will hold."
+    else:
+        yield from _returning_warnings(survey, to)
+        if survey.regions[old].permille is None:
+            yield f"How many customers {old} receives is not measured: seeing them leave will hold."
     limits = {g: s.max for g, s in estate.regions[to].node_groups.items()}
     for name, group in sorted((survey.regions[to].groups or {}).items()):
         if group.maximum < limits[name]:
             yield f"Node group {name} in {to} stops at {group.maximum} nodes, the estate says {limits[name]}."
     if survey.regions[to].held:
         yield f"Argo CD in {to} is held by a deny window already."
+
+
+def _returning_warnings(survey: Survey, to: str) -> Iterator[str]:
+    if not returning(survey, to):
+        return
+    found = (
+        ("its database subnets are cut off", survey.regions[to].fenced),
+        ("it is stopped for DNS", survey.regions[to].stopped),
+    )
+    left = " and ".join(what for what, there in found if there)
+    yield f"This is a failback: {to} was left before, and {left}; steps of this plan take that back."
 
 
 def _of_database(

@@ -8,7 +8,7 @@ from memory_world import EAST, WEST, MemoryWorld
 
 from bot.facts.survey import survey
 from bot.ports import ClusterState, GlobalDatabase
-from runbooks.preflight import Preflight, preflight
+from runbooks.preflight import Preflight, preflight, returning
 from runbooks.request import Request
 
 
@@ -90,8 +90,9 @@ def _metrics_down(world: MemoryWorld) -> None:
         # Unknown about the target holds either move; about the Region being left only a planned one.
         (_dark(WEST), "cluster cannot be used", "cluster cannot be used"),
         (_dark(EAST), "", "Without --planned: `/failover us-west-2`"),
-        (_fence_west, "cut off by network ACL", "cut off by network ACL"),
-        (_stop_west, "itself stopped", "itself stopped"),
+        # A planned move to a Region that was left is a failback, which takes back what keeps it closed.
+        (_fence_west, "cut off by network ACL", ""),
+        (_stop_west, "itself stopped", ""),
         # A move to the target is waited for, any other is someone else's.
         (_move(WEST), "", "being moved already"),
         (_move(EAST), "being moved already", "being moved already"),
@@ -242,6 +243,29 @@ def test_a_stop_object_of_the_target_is_named_or_feared() -> None:
     assert f"remove STOP-{WEST} in fintech-stop-us-east-1" in judged(world).blockers[0]
     warnings = judged(MemoryWorld(dark={EAST})).warnings
     assert any("its STOP still stands and DNS would answer both" in w for w in warnings)
+
+
+@pytest.mark.parametrize(("left", "told"), [(_fence_west, "subnets are cut off"), (_stop_west, "stopped for DNS")])
+def test_a_planned_move_to_a_region_that_was_left_is_a_failback(
+    left: Callable[[MemoryWorld], None], told: str
+) -> None:
+    """It is told in words, and it is no failback while nothing of the failover is left."""
+    world = MemoryWorld()
+    assert not returning(survey(world.ports(), world.estate), WEST)
+    assert not any("failback" in warning for warning in judged(world, planned=True).warnings)
+    left(world)
+    assert returning(survey(world.ports(), world.estate), WEST)
+    found = judged(world, planned=True)
+    assert any(w.startswith("This is a failback: ") and told in w for w in found.warnings)
+    assert not any("failback" in warning for warning in judged(world).warnings)
+
+
+def test_a_fenced_target_stays_closed_even_when_the_other_region_is_dark() -> None:
+    """It was fenced for a reason; the blocker says what to do if it may serve again."""
+    world = MemoryWorld(dark={EAST})
+    _fence_west(world)
+    blockers = judged(world).blockers
+    assert any("If it may serve again, remove the two entries" in blocker for blocker in blockers)
 
 
 def test_lag_of_a_writer_that_is_left_first_and_still_answers_is_told_as_loss() -> None:
