@@ -245,7 +245,9 @@ def test_a_stop_object_of_the_target_is_named_or_feared() -> None:
     assert any("its STOP still stands and DNS would answer both" in w for w in warnings)
 
 
-@pytest.mark.parametrize(("left", "told"), [(_fence_west, "subnets are cut off"), (_stop_west, "stopped for DNS")])
+@pytest.mark.parametrize(
+    ("left", "told"), [(_fence_west, "subnets are cut off"), (_stop_west, "stopped for DNS")]
+)
 def test_a_planned_move_to_a_region_that_was_left_is_a_failback(
     left: Callable[[MemoryWorld], None], told: str
 ) -> None:
