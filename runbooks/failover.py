@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.estate import Estate
@@ -10,8 +10,9 @@ from bot.facts.survey import Survey
 from bot.plan import Plan, Step
 from runbooks import fencing, promoting, ready, traffic
 from runbooks.checks import checks
+from runbooks.failback import failback
 from runbooks.losses import BOUND, bound_seconds
-from runbooks.preflight import Preflight, preflight
+from runbooks.preflight import Preflight, preflight, returning
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
 from runbooks.switchover import switchover
@@ -27,6 +28,7 @@ def failover(
     peaks: Mapping[str, int],
     durations: Mapping[str, float],
     like: Plan | None = None,
+    unreconciled: Sequence[str] = (),
 ) -> Plan:
     """The plan for this request, planned ones included; the preflight says whether it may run.
 
@@ -36,7 +38,8 @@ def failover(
     Raises Refused for a Region that the estate does not have.
     """
     if request.planned:
-        return switchover(estate, survey, request, peaks=peaks, durations=durations)
+        plan = failback if returning(survey, request.to) else switchover
+        return plan(estate, survey, request, peaks=peaks, durations=durations, unreconciled=unreconciled)
     request = as_approved(request, like)
     make = Steps.of(estate, survey, request, peaks, durations)
     found = preflight(estate, survey, request)

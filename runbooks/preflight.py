@@ -71,6 +71,11 @@ def order_of(estate: Estate, survey: Survey, request: Request) -> tuple[Order, s
     """The order of doing, and why in plain words."""
     old = estate.other(request.to)
     seen = survey.regions[old]
+    if request.planned and returning(survey, request.to):
+        return "healthy", (
+            f"Failback: {request.to} was left by a failover. It is opened and made ready, the writers move while "
+            "writes pause, and customers come last."
+        )
     if request.planned:
         return "healthy", f"Planned: {old} answers, so everything is made ready before writes pause."
     if not seen.reachable:
@@ -89,12 +94,6 @@ def order_of(estate: Estate, survey: Survey, request: Request) -> tuple[Order, s
         "limping",
         f"{old} still answers: it is fenced, and seen to refuse writes, before the writers move.",
     )
-
-
-def returning(survey: Survey, to: str) -> bool:
-    """Whether a failover has left this Region: its STOP still stands or its database subnets are still cut off."""
-    seen = survey.regions[to]
-    return bool(seen.fenced or seen.stopped)
 
 
 def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
@@ -135,7 +134,8 @@ def _led_here(estate: Estate, survey: Survey, to: str) -> list[str] | None:
             sick.append(name)
         if service.kind != "service" and (workload is None or workload.wanted == 0):
             off.append(name)
-    told = (("not serving", sick), ("off", off))
+    cut = ["its database subnets"] if survey.regions[to].fenced else []
+    told = (("cut off by network ACL", cut), ("not serving", sick), ("off", off))
     return [f"{what}: {listed(names)}" for what, names in told if names]
 
 
@@ -154,6 +154,14 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
         yield f"{old} does not answer, so a planned move is impossible. Without --planned: `/failover {to}`."
     if left.stopped is None or target.stopped is None:
         yield "It is unknown whether a Region is stopped for DNS."
+    if target.fenced is None and target.aws:
+        yield f"It is unknown whether the database subnets of {to} are cut off by network ACL."
+    if left.stopped and returning(survey, to):
+        place = f"{stop_key(old)} in {estate.regions[to].stop_bucket} ({to})"
+        yield (
+            f"{old}, where customers are to be served until {to} takes over, is stopped for DNS. Remove {place} "
+            f"by hand first, and see every name lead to {old}."
+        )
     for name, weights in sorted(survey.weights.items()):
         if weights is None:
             yield f"The records of {name} cannot be read, so its weights cannot be moved."
@@ -168,13 +176,15 @@ def _left_before(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
     if target.fenced:
         yield (
             f"The database subnets of {to} are cut off by network ACL since it was fenced: nothing could reach a "
-            "promoted database. If it may serve again, remove the two entries with rule number 1 by hand first."
+            f"promoted database. If it may serve again, fail back with `/failover {to} --planned`; if {old} cannot be "
+            "used for that, remove the two entries with rule number 1 by hand first."
         )
     if target.stopped:
         place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
         yield (
             f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both. "
-            f"If it may serve again, remove {place} by hand first."
+            f"If it may serve again, fail back with `/failover {to} --planned`; if {old} cannot be used for that, "
+            f"remove {place} by hand first."
         )
 
 
@@ -252,6 +262,8 @@ def _of_database(
         return _of_detached(name, to, cluster, request)
     stops = list(_cluster_blockers(name, to, old, view, cluster, seen))
     notes: list[str] = []
+    if request.planned and survey.regions[old].reachable:
+        stops += _apart(name, to, old, survey)
     if view.moving:
         if request.planned or view.moving_to not in ("", target.arn):
             stops.append(f"{name} is being moved already ({view.moving} to {view.moving_to or 'somewhere'}).")
@@ -267,6 +279,28 @@ def _of_database(
     silent = not survey.regions[old].reachable
     lag_stops, lag_notes = _of_lag(name, estate, seen.lag_ms.get(to), request, order, silent=silent)
     return stops + lag_stops, notes + lag_notes
+
+
+def _apart(name: str, to: str, old: str, survey: Survey) -> Iterator[str]:
+    """Why the newest writes may not be where the target says: a planned move must lose none."""
+    seen = survey.databases[name]
+    here, there = seen.views[to], seen.views.get(old)
+    if there is None:
+        why = survey.unknown.get(f"database {name} {old}", "no answer")
+        yield f"{name}: {old} does not tell its state ({why})."
+        return
+    if here.member(old) is None or there.member(old) is None:
+        yield (
+            f"{name} in {old} is not part of its global database: what was written there would be left behind. "
+            f"Make a global database of it again, with a secondary in {to}, first."
+        )
+        return
+    writers = here.writer and here.writer.region, there.writer and there.writer.region
+    if writers[0] != writers[1]:
+        yield (
+            f"{name}: {to} says that it is written in {writers[0] or 'no single Region'}, {old} says in "
+            f"{writers[1] or 'no single Region'}. Nobody knows yet where the newest writes are."
+        )
 
 
 def _of_detached(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bot.actions import sync
 from bot.estate import Service
 from bot.plan import Call, OnFail, Step
 from bot.ports import Workload
@@ -13,15 +14,19 @@ _NODES = "capacity/nodes/"
 
 
 def hold_sync(make: Steps, region: str) -> Step:
-    """Argo CD held; where there is none, the run goes on."""
+    """Argo CD held; where there is none, the run goes on.
+
+    What an earlier run left held stays held after a rollback: Git does not yet say what runs there.
+    """
     args = {"region": region}
+    held = sync.OURS in (make.survey.regions[region].windows or ())
     return make.step(
         f"sync/hold/{region}",
         "sync.hold@1",
         args,
         "prepare",
         blocks=[f"sync/{region}"],
-        undo=Call(do="sync.release@1", args=args),
+        undo=None if held else Call(do="sync.release@1", args=args),
         on_fail="go_on",
     )
 
@@ -120,6 +125,38 @@ def _peak(make: Steps, name: str, service: Service) -> int:
     if service.autoscale is None:
         return least
     return min(service.autoscale.max, max(least, service.autoscale.min))
+
+
+def stand_by(make: Steps, needs: Iterable[str]) -> Step:
+    """The Region that was left as a standby: its services on, minimums and node groups at rest.
+
+    What writes was stopped by the fence and starts again; what only reads is left to its autoscaler.
+    """
+    there, workloads = make.survey.regions[make.old].workloads, []
+    for name, service in by_place(make.estate):
+        deployed = there is None or f"{service.namespace}/{name}" in there
+        idle = service.replicas == 0 and service.autoscale is None
+        if service.kind != "service" or idle or not deployed:
+            continue
+        if not service.writes and service.autoscale is None:
+            continue
+        most = service.autoscale.max if service.autoscale else make.estate.standby.replicas
+        workloads.append(
+            {
+                "namespace": service.namespace,
+                "name": name,
+                "replicas": min(make.estate.standby.replicas, most),
+                "start": service.writes,
+            }
+        )
+    here = make.estate.regions[make.old]
+    groups = [
+        {"cluster": here.cluster, "group": name, "minimum": group.min}
+        for name, group in here.node_groups.items()
+    ]
+    args = {"region": make.old, "workloads": workloads, "groups": groups}
+    blocks = [f"region/{make.old}", f"capacity/{make.old}"]
+    return make.step("standby/warm", "capacity.standby@1", args, "restore", needs, blocks=blocks)
 
 
 def restore(make: Steps, needs: Iterable[str]) -> Step:

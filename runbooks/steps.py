@@ -10,7 +10,7 @@ from bot.actions.kinds import KINDS
 from bot.errors import Refused
 from bot.estate import Estate
 from bot.facts.survey import Survey
-from bot.plan import Call, OnFail, Step
+from bot.plan import Ask, Call, OnFail, Step
 from runbooks.preflight import Preflight, by_place, moved
 from runbooks.request import Request
 
@@ -20,21 +20,26 @@ LIMIT_PERCENT = 1
 SECONDS = {
     "sync.hold@1": 2,
     "sync.release@1": 2,
+    "people.signoff@1": 60,
     "fence.workloads@1": 30,
     "fence.network@1": 5,
+    "fence.open@1": 5,
     "fence.confirm@1": 20,
     "fence.guard@1": 5,
     "fence.sure@1": 5,
     "capacity.nodes@1": 120,
     "capacity.replicas@1": 90,
     "capacity.restore@1": 10,
+    "capacity.standby@1": 60,
     "database.failover@1": 60,
     "database.switchover@1": 60,
+    "database.connected@1": 5,
     "workload.restart@1": 60,
     "workload.activate@1": 30,
     "probe.write@1": 15,
     "probe.heartbeat@1": 15,
     "traffic.stop@1": 3,
+    "traffic.unstop@1": 3,
     "traffic.weights@1": 30,
     "traffic.answers@1": 60,
     "traffic.drained@1": 90,
@@ -125,6 +130,7 @@ class Steps:
         on_fail: OnFail = "hold",
         commits: bool = False,
         skippable: bool = True,
+        ask: Ask | None = None,
     ) -> Step:
         """One step, told in the verb's own words and with the time it usually takes."""
         expected = self.durations.get(step_id, self.durations.get(do, SECONDS.get(do, 10)))
@@ -140,6 +146,7 @@ class Steps:
             on_fail=on_fail,
             commits=commits,
             skippable=skippable,
+            ask=ask,
             expect_seconds=round(expected),
         )
 

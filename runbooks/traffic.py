@@ -25,6 +25,27 @@ def stop(make: Steps, needs: Iterable[str]) -> Step:
     )
 
 
+def start_again(make: Steps, needs: Iterable[str]) -> Step:
+    """Customers let into the target that was left before: the last of all that moves them, weights agreed."""
+    stop = _stop_place(make, make.old, make.to)
+    undo = {
+        "region": make.to,
+        "to": make.old,
+        "names": make.names,
+        "stop": stop,
+        "never": _stop_place(make, make.to, make.old),
+    }
+    return make.step(
+        "traffic/unstop",
+        "traffic.unstop@1",
+        {"region": make.to, "stop": stop},
+        "traffic",
+        needs,
+        blocks=make.records(),
+        undo=Call(do="traffic.stop@1", args=undo),
+    )
+
+
 def _stop_place(make: Steps, keeper: str, stopped: str) -> dict[str, str]:
     bucket = make.estate.regions[keeper].stop_bucket
     return {"bucket_region": keeper, "bucket": bucket, "key": stop_key(stopped)}

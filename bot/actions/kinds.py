@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from bot.action import Action
-from bot.actions import capacity, check, database, dns, fence, guard, probe, sync, workload
+from bot.actions import (
+    capacity,
+    check,
+    database,
+    dns,
+    fence,
+    guard,
+    members,
+    probe,
+    signoff,
+    standby,
+    sync,
+    workload,
+)
 
 KINDS: dict[str, Action] = {
     action.kind: action
     for action in (
         database.FAILOVER,
         database.SWITCHOVER,
+        members.CONNECTED,
         fence.WORKLOADS,
         fence.NETWORK,
         fence.OPEN,
@@ -19,6 +33,7 @@ KINDS: dict[str, Action] = {
         capacity.NODES,
         capacity.REPLICAS,
         capacity.RESTORE,
+        standby.WARM,
         workload.RESTART,
         workload.ACTIVATE,
         sync.HOLD,
@@ -33,5 +48,6 @@ KINDS: dict[str, Action] = {
         check.SMOKE,
         check.PAYMENTS,
         check.LOST,
+        signoff.SIGNOFF,
     )
 }

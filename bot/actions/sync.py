@@ -17,20 +17,21 @@ from bot.actions import inventory
 from bot.ports import Ports
 from bot.verdict import Verdict, failed, passed, waiting
 
-_OURS = "signalbox: a run is under way"
+OURS = "signalbox: a run is under way"
+"""What a window is called that a run of Signalbox put there."""
 _WINDOW: dict[str, Any] = {
     "kind": "deny",
     "schedule": "* * * * *",
     "duration": "24h",
     "applications": ["*"],
     "manualSync": True,
-    "description": _OURS,
+    "description": OURS,
 }
 
 
 def ours(window: Mapping[str, Any]) -> bool:
     """Whether a run of Signalbox put this window there."""
-    return window.get("description") == _OURS
+    return window.get("description") == OURS
 
 
 def _observe(ports: Ports, args: Args) -> Seen:

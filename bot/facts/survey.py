@@ -11,6 +11,7 @@ from bot.estate import Estate
 from bot.patience import together
 from bot.ports import ClusterState, GlobalDatabase, NodeGroup, Ports, WeightedRecord, Workload
 from bot.routers import answers as route
+from bot.routers.last_write import LastWrites, written
 from bot.routers.share import Share, measured
 
 DEADLINE_SECONDS = 10.0
@@ -28,8 +29,10 @@ def stop_key(region: str) -> str:
 class RegionSeen:
     """A Region. None = unknown.
 
-    `stopped` = its STOP object is there; `held` = an Argo CD deny window is; `fenced` = its database subnets are
-    cut off by network ACL.
+    `stopped` = its STOP object is there; `held` = an Argo CD deny window is, and `windows` what these are called;
+    `fenced` = its database subnets are cut off by network ACL. `permille` of all requests arrive here; customers
+    last had a write accepted at `last_write_ms` (epoch), `quiet_ms` before it was asked. Of `asked` questions to
+    the Region itself `heard` were answered.
     """
 
     aws: bool
@@ -38,14 +41,32 @@ class RegionSeen:
     nodes_ready: int | None = None
     workloads: dict[str, Workload] | None = None
     held: bool | None = None
+    windows: tuple[str, ...] | None = None
     stopped: bool | None = None
     fenced: bool | None = None
     permille: int | None = None
+    last_write_ms: int | None = None
+    quiet_ms: int | None = None
+    asked: int = 0
+    heard: int = 0
 
     @property
     def reachable(self) -> bool:
-        """Both its AWS API and its cluster answer: what a fence needs."""
-        return self.aws and self.cluster
+        """What a fence needs answers: its AWS API, its network and its cluster, and more often than not."""
+        return not self.silent
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """What a fence needs and does not answer, in words; empty for a Region that can be fenced."""
+        parts = (
+            ("its AWS API", self.aws),
+            ("its cluster", self.cluster),
+            ("the state of its network", self.fenced is not None),
+        )
+        if found := [label for label, answers in parts if not answers]:
+            return tuple(found)
+        missed = self.asked - self.heard
+        return (f"{missed} of {self.asked} questions",) if 2 * missed >= self.asked > 0 else ()
 
 
 @dataclass(frozen=True)
@@ -94,9 +115,12 @@ def survey(ports: Ports, estate: Estate) -> Survey:
     share: Share = known.get("share", Share({}, unknown.get("share", "")))
     if share.why:
         unknown["share"] = share.why
+    writes: LastWrites = known.get("writes", LastWrites({}, {}, unknown.get("writes", "")))
+    if writes.why:
+        unknown["writes"] = writes.why
     return Survey(
         at_ms=int(ports.clock.now() * 1000),
-        regions={name: _region(name, estate, known, share) for name in estate.regions},
+        regions={name: _region(name, estate, known, share, writes) for name in estate.regions},
         databases={name: _database(name, estate, known) for name in estate.databases},
         answers={r.name: known.get(f"answers {r.name}") for r in estate.dns.records},
         weights={r.name: _weights(known.get(f"records {r.name}")) for r in estate.dns.records},
@@ -111,7 +135,10 @@ def _group(question: str, estate: Estate) -> str:
 
 
 def _questions(ports: Ports, estate: Estate) -> dict[str, Callable[[], Any]]:
-    asked: dict[str, Callable[[], Any]] = {"share": lambda: measured(ports.metrics, estate.metrics.share)}
+    asked: dict[str, Callable[[], Any]] = {
+        "share": lambda: measured(ports.metrics, estate.metrics.share),
+        "writes": lambda: written(ports.metrics, estate.metrics.last_write),
+    }
     for region, place in estate.regions.items():
         asked |= _of_region(ports, estate, region)
         for group in place.node_groups:
@@ -134,24 +161,38 @@ def _questions(ports: Ports, estate: Estate) -> dict[str, Callable[[], Any]]:
 
 
 def _of_region(ports: Ports, estate: Estate, region: str) -> dict[str, Callable[[], Any]]:
-    keeper = estate.other(region)
-    bucket = estate.regions[keeper].stop_bucket
     return {
         f"workloads {region}": lambda: ports.clusters.workloads(region, estate.namespaces),
         f"nodes {region}": lambda: ports.clusters.nodes_ready(region),
         f"windows {region}": lambda: ports.clusters.sync_windows(region),
         f"fenced {region}": lambda: ports.network.denied(region, estate.regions[region].database_subnets),
-        f"stopped {region}": lambda: ports.dns.stopped(keeper, bucket, stop_key(region)),
+        f"stopped {region}": lambda: _stopped(ports, estate, region),
     }
 
 
-def _region(name: str, estate: Estate, known: dict[str, Any], share: Share) -> RegionSeen:
+def _stopped(ports: Ports, estate: Estate, region: str) -> bool:
+    """Whether customers are kept out: by the routing control where the estate has them, else by the STOP object."""
+    if (routing := estate.dns.routing) is not None:
+        control = routing.controls[region]
+        return not ports.routing.states(routing.endpoints, [control])[control]
+    keeper = estate.other(region)
+    return ports.dns.stopped(keeper, estate.regions[keeper].stop_bucket, stop_key(region))
+
+
+def _region(
+    name: str, estate: Estate, known: dict[str, Any], share: Share, writes: LastWrites
+) -> RegionSeen:
     groups = {
         g: known[key] for g in estate.regions[name].node_groups if (key := f"group {name} {g}") in known
     }
     workloads = known.get(f"workloads {name}")
     windows = known.get(f"windows {name}")
     own = {f"{what} {d} {name}" for d in estate.databases for what in ("database", "cluster")}
+    asked = {
+        *own,
+        *(f"group {name} {g}" for g in estate.regions[name].node_groups),
+        *(f"{what} {name}" for what in ("workloads", "nodes", "windows", "fenced")),
+    }
     return RegionSeen(
         aws=bool(groups) or bool(own & known.keys()),
         cluster=workloads is not None,
@@ -159,9 +200,14 @@ def _region(name: str, estate: Estate, known: dict[str, Any], share: Share) -> R
         nodes_ready=known.get(f"nodes {name}"),
         workloads=None if workloads is None else {f"{w.namespace}/{w.name}": w for w in workloads},
         held=None if windows is None else bool(windows),
+        windows=None if windows is None else tuple(str(w.get("description", "")) for w in windows),
         stopped=known.get(f"stopped {name}"),
         fenced=known.get(f"fenced {name}"),
         permille=share.permille.get(name),
+        last_write_ms=writes.at_ms.get(name),
+        quiet_ms=writes.quiet_ms.get(name),
+        asked=len(asked),
+        heard=len(asked & known.keys()),
     )
 
 

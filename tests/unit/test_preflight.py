@@ -267,7 +267,7 @@ def test_a_fenced_target_stays_closed_even_when_the_other_region_is_dark() -> No
     world = MemoryWorld(dark={EAST})
     _fence_west(world)
     blockers = judged(world).blockers
-    assert any("If it may serve again, remove the two entries" in blocker for blocker in blockers)
+    assert any("remove the two entries with rule number 1 by hand" in blocker for blocker in blockers)
 
 
 def test_lag_of_a_writer_that_is_left_first_and_still_answers_is_told_as_loss() -> None:
