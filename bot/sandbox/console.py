@@ -101,8 +101,7 @@ def _world_routes(world: World) -> list[web.RouteDef]:
         body = await _body(request)
         if body["kind"] == "database-down":
             await asyncio.to_thread(world.outage.begin)
-        world.databases.advance()
-        return web.json_response({"ok": True, "id": world.faults.add(body.pop("kind"), **body)})
+        return web.json_response({"ok": True, "id": world.strike(body.pop("kind"), **body)})
 
     async def remove_fault(request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -111,6 +110,9 @@ def _world_routes(world: World) -> list[web.RouteDef]:
         if not world.faults.find("database-down"):
             world.outage.end()
         return web.json_response({"ok": True})
+
+    async def hand(request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "did": await world.hands().do(await _body(request))})
 
     async def bots(_request: web.Request) -> web.Response:
         return web.json_response({"ok": True, "bots": [bot.told() for bot in world.bots]})
@@ -144,6 +146,7 @@ def _world_routes(world: World) -> list[web.RouteDef]:
         web.get("/control/faults", faults),
         web.post("/control/faults", add_fault),
         web.delete("/control/faults/{id}", remove_fault),
+        web.post("/control/hand", hand),
         web.get("/control/bots", bots),
         web.post("/control/bots/{n}", do_bot),
         web.get("/control/customers", customers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +12,32 @@ from typing import Any
 KINDS = {
     "region-dark": ("region",),
     "region-partitioned": ("region",),
+    "region-flaky": ("region",),
     "capacity-short": ("region",),
     "aws-throttle": (),
     "aws-reply-lost": (),
+    "aws-stuck": ("operation",),
+    "kubernetes-throttle": (),
+    "name-server-stale": ("server",),
+    "name-server-down": ("server",),
+    "checkers-disagree": ("share",),
     "latency": ("seconds",),
     "slack-down": (),
     "slack-drop-socket": (),
     "database-down": (),
     "service-errors": ("service",),
     "service-slow": ("service", "seconds"),
+    "service-never-ready": ("service",),
     "metrics-down": (),
     "replication-lag": ("seconds",),
 }
+SHARES = ("rate", "share")
+FLAKY_ANSWERS = 0.5
+
+
+def befalls(fault: Fault) -> bool:
+    """Whether a fault with a `rate` strikes this time; one without always does."""
+    return random.random() < float(fault.params.get("rate", 1))
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,8 @@ class Faults:
             raise ValueError(f"unknown fault {kind!r}; known: {', '.join(sorted(KINDS))}")
         if missing := [name for name in KINDS[kind] if name not in params]:
             raise ValueError(f"fault {kind!r} needs {', '.join(missing)}")
+        if wrong := [name for name in SHARES if not 0 <= float(params.get(name, 0)) <= 1]:
+            raise ValueError(f"{', '.join(wrong)} of fault {kind!r} is a share, from 0 to 1")
         with self._lock:
             fault = Fault(f"fault-{next(self._ids)}", kind, params)
             self._on[fault.id] = fault
@@ -80,6 +97,11 @@ class Faults:
     def unreachable(self, region: str) -> bool:
         """Whether the bot cannot reach this Region (dark or partitioned)."""
         return bool(self.find("region-dark", region=region) or self.find("region-partitioned", region=region))
+
+    def swallows(self, region: str) -> bool:
+        """Whether this one call to the APIs of a Region that is flaky gets no answer."""
+        fault = self.find("region-flaky", region=region)
+        return fault is not None and random.random() >= float(fault.params.get("rate", FLAKY_ANSWERS))
 
     def dark(self, region: str) -> bool:
         """Whether this Region serves nobody."""

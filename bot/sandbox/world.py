@@ -18,6 +18,7 @@ from bot.sandbox import bots
 from bot.sandbox.bots import Bot
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
+from bot.sandbox.hands import Hands
 from bot.sandbox.monitoring import watch
 from bot.sandbox.net import metrics
 from bot.sandbox.net.customers import Customers
@@ -26,6 +27,7 @@ from bot.sandbox.net.dns import SERVERS, DnsServer, Zone
 from bot.sandbox.net.figures import Figures
 from bot.sandbox.net.health import HealthCheckers
 from bot.sandbox.net.ingress import Ingress
+from bot.sandbox.net.leads import Leads
 from bot.sandbox.net.psql import run_psql
 from bot.sandbox.net.services import Services
 from bot.sandbox.outage import Outage
@@ -73,6 +75,7 @@ class World:
         self.databases = Databases(self.clock, self.faults)
         self.estate: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text())
         self.regions: list[str] = list(self.estate["regions"])
+        self.leads = self._leads()
         self.database_url = options.database or f"sqlite:///{self.state / 'signalbox.db'}"
         self.outage = Outage(self.database_url)
         self.clusters: dict[str, Cluster] = {}
@@ -81,6 +84,11 @@ class World:
         self.console = ""
         self._ending = contextlib.AsyncExitStack()
         self._described: dict[str, Any] = {}
+
+    def _leads(self) -> Leads:
+        host = self.estate["checks"]["payments"]["host"]
+        ttl = next(r["ttl_seconds"] for r in self.estate["dns"]["records"] if r["name"] == host)
+        return Leads({d["ingress"]["address"]: region for region, d in self.estate["regions"].items()}, ttl)
 
     async def start(self, app: web.Application) -> None:
         """Start every part, the bots included, and return when all of it is ready.
@@ -109,6 +117,20 @@ class World:
             await asyncio.gather(*(bot.ready(BOT_READY_SECONDS) for bot in self.bots))
             self.write_state()
             self._ending = ending.pop_all()
+
+    def strike(self, kind: str, **params: Any) -> str:
+        """Switch a fault on and return its id. Raises ValueError as `Faults.add` does.
+
+        Databases may be told by the estate's names; AWS knows their global clusters only.
+        """
+        if kind == "aws-stuck" and params.get("database") in self.estate["databases"]:
+            params["database"] = self.estate["databases"][params["database"]]["global_cluster"]
+        self.databases.advance()
+        return self.faults.add(kind, **params)
+
+    def hands(self) -> Hands:
+        """Somebody who does things past the bot."""
+        return Hands(self._described, yaml.safe_load(self.estate_path.read_text()))
 
     async def stop(self) -> None:
         """End everything that was started, last first."""
@@ -178,17 +200,20 @@ class World:
 
     async def _start_dns(self, zone_id: str, ending: contextlib.AsyncExitStack) -> int:
         zone = Zone(self.estate["dns"]["zone"], lambda: self.aws.records(zone_id), self.aws.healthy)
-        server = DnsServer(zone)
+        server = DnsServer(zone, self.faults)
         port = await server.start()
         ending.push_async_callback(server.stop)
-        ticking = asyncio.create_task(self._tick(HealthCheckers(self.aws, self.faults)), name="tick")
+        checkers = HealthCheckers(self.aws, self.faults)
+        ticking = asyncio.create_task(self._tick(checkers, server), name="tick")
         ending.callback(ticking.cancel)
         return port
 
-    async def _tick(self, checkers: HealthCheckers) -> None:
+    async def _tick(self, checkers: HealthCheckers, servers: DnsServer) -> None:
+        host = self.estate["checks"]["payments"]["host"]
         while True:
             self.databases.advance()
             checkers.look(self.clock.now())
+            self.leads.look(self.clock.now(), servers.may_answer(host))
             self.figures.scrape()
             await asyncio.sleep(TICK_SECONDS)
 
@@ -198,7 +223,9 @@ class World:
             services = Services(
                 region, self.estate["services"], self.clusters[region], self.databases, self.faults
             )
-            entry = Ingress(services, self.estate, self.clock, self.faults, self.figures, self.databases)
+            entry = Ingress(
+                services, self.estate, self.clock, self.faults, self.figures, self.databases, self.leads
+            )
             port = await entry.start(described["ingress"]["address"], port)
             ending.push_async_callback(entry.stop)
             self.ingresses[region] = entry
@@ -208,7 +235,9 @@ class World:
         self, dns_port: int, ingress_port: int, ending: contextlib.AsyncExitStack
     ) -> None:
         payments = self.estate["checks"]["payments"]
-        self.customers = Customers(self.clock, payments, dns_port=dns_port, ingress_port=ingress_port)
+        self.customers = Customers(
+            self.clock, payments, dns_port=dns_port, ingress_port=ingress_port, leads=self.leads
+        )
         watch(self.figures, self.databases, self.ingresses, self.faults)
         await self.customers.start()
         ending.push_async_callback(self.customers.stop)

@@ -105,6 +105,39 @@ def test_lost_reply_of_a_query_service(account: Account) -> None:
     assert group["nodegroup"]["status"] == "UPDATING"
 
 
+def test_rate_throttles_a_share_of_the_calls_for_as_long_as_it_is_on(account: Account) -> None:
+    """Some calls are refused, some are served, and so it stays."""
+    account.faults.add("aws-throttle", service="sts", rate=0.5)
+    client = account.client("sts")
+    outcomes = []
+    for _ in range(40):
+        try:
+            client.get_caller_identity()
+            outcomes.append("served")
+        except ClientError:
+            outcomes.append("throttled")
+
+    assert 8 < outcomes.count("served") < 32
+
+
+def test_flaky_region_answers_a_share_of_the_calls(account: Account) -> None:
+    """The rest hang and break like a dark Region's; the other Region is as usual."""
+    account.faults.add("region-flaky", region=EAST, rate=0.5)
+    client = account.client("sts", EAST)
+    outcomes = []
+    for _ in range(16):
+        began = time.monotonic()
+        try:
+            client.get_caller_identity()
+            outcomes.append("served")
+        except ConnectionClosedError:
+            assert time.monotonic() - began >= 0.4
+            outcomes.append("silent")
+
+    assert 1 < outcomes.count("served") < 15
+    account.client("sts", WEST).get_caller_identity()
+
+
 @pytest.mark.parametrize("kind", ["region-dark", "region-partitioned"])
 def test_unreachable_region_hangs_and_breaks(account: Account, kind: str) -> None:
     """Calls into the Region hang, then break; the other Region answers."""

@@ -212,6 +212,26 @@ def test_switchover_back_to_an_unsynchronized_cluster_is_refused(account: Accoun
     assert refused(west.switchover_global_cluster, **back) == ("InvalidDBClusterStateFault", 400)
 
 
+def test_stuck_failover_never_ends_until_its_target_is_detached(account: Account, west: Any) -> None:
+    """A managed failover that hangs: nobody else may move the database; removing the target is the way on."""
+    account.faults.add("aws-stuck", operation="failover_global_cluster", database=PAYMENTS)
+    account.faults.add("region-dark", region=EAST)
+    west.failover_global_cluster(**MOVE, AllowDataLoss=True)
+    account.advance(900)
+    assert told(west)["FailoverState"]["Status"] == "failing-over"
+    assert refused(west.failover_global_cluster, **MOVE, AllowDataLoss=True) == (
+        "InvalidGlobalClusterStateFault",
+        400,
+    )
+
+    west.remove_from_global_cluster(GlobalClusterIdentifier=PAYMENTS, DbClusterIdentifier=NEW)
+    account.advance(11)
+
+    cluster = west.describe_db_clusters(DBClusterIdentifier="fintech-payments-usw2")["DBClusters"][0]
+    assert cluster["Status"] == "available"
+    assert account.databases.calls[-1] == ("detach", PAYMENTS, WEST)
+
+
 def test_secondary_without_instance_cannot_be_promoted(west: Any) -> None:
     """A headless secondary needs an instance first."""
     for number in (1, 2):

@@ -307,6 +307,42 @@ def test_nodes_join_and_take_what_waits(at: Place) -> None:
     at.settled("wide", 2)
 
 
+def test_pods_that_fail_their_readiness_probe_run_and_are_not_ready(at: Place) -> None:
+    """They say why, their Deployment never gets available, and they are ready once the probe succeeds."""
+    assert at.clock is not None
+    sick = at.faults.add("service-never-ready", service="sickly")
+    at.deploy("sickly")
+    at.deploy("well")
+    at.settled("well", 1)
+
+    def running() -> Any:
+        pods = at.core.list_namespaced_pod(namespace=at.namespace, label_selector="app=sickly").items
+        return next((pod for pod in pods if pod.status.phase == "Running"), None)
+
+    pod = until(running)
+    ready = next(c for c in pod.status.conditions if c.type == "Ready")
+    assert (ready.status, ready.reason) == ("False", "ContainersNotReady")
+    assert ready.message == "containers with unready status: [main]"
+    assert not pod.status.container_statuses[0].ready
+    assert pod.status.container_statuses[0].state.running
+    at.clock.advance(60)
+    said = [e.message for e in at.core.list_namespaced_event(namespace=at.namespace).items]
+    assert "Readiness probe failed: HTTP probe failed with statuscode: 503" in said
+    assert replicas_ready(at, "sickly") == 0
+    at.faults.remove(sick)
+    at.settled("sickly", 1)
+
+
+def test_api_server_that_is_too_busy_says_when_to_come_back(at: Place) -> None:
+    """429 with Retry-After, for a share of the calls when told so."""
+    busy = at.faults.add("kubernetes-throttle", rate=1.0)
+    answer = at.raw("GET", "/api/v1/namespaces/{ns}/pods")
+    at.faults.remove(busy)
+
+    assert (answer.code, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.body["reason"] == "TooManyRequests"
+
+
 def replicas_ready(at: Place, name: str) -> int:
     status = at.apps.read_namespaced_deployment(name=name, namespace=at.namespace).status
     return int(status.ready_replicas or 0)

@@ -287,3 +287,48 @@ class Accounting(RuleBasedStateMachine):
 
 Accounting.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 test_accounting = Accounting.TestCase
+
+
+def test_payments_after_the_last_replicated_moment_are_lost_with_a_reason(world: World) -> None:
+    """What a dark Region took with it after the last replication explains itself."""
+    world.pay(EAST, "early")
+    world.wait(1)
+    world.pay(EAST, "late")
+    world.faults.add("region-dark", region=EAST)
+    world.databases.promote(GLOBAL, WEST, data_loss=True)
+
+    assert world.databases.payments_lost() == 1
+    assert world.databases.lost_though_replicated() == 0
+
+
+def test_a_payment_that_had_replicated_and_is_lost_is_counted(world: World) -> None:
+    """Nothing explains why what was there before a promotion is there no more."""
+    world.pay(EAST, "kept")
+    world.wait(1)
+    world.databases.promote(GLOBAL, WEST, data_loss=True)
+    copy = world.databases._all[GLOBAL].copies[WEST]
+    del copy.payments["kept"]
+
+    assert (world.databases.payments_lost(), world.databases.lost_though_replicated()) == (1, 1)
+
+
+def test_partitioned_writer_goes_on_alone_until_it_rejoins(world: World) -> None:
+    """Customers there are told their payments are safe; the other side never sees them."""
+    world.wait(1)
+    cut = world.faults.add("region-partitioned", region=EAST)
+    world.wait(1)
+    world.pay(EAST, "alone")
+    world.databases.promote(GLOBAL, WEST, data_loss=True)
+    world.pay(EAST, "alone-too")
+    world.faults.remove(cut)
+    world.wait(5)
+    assert world.databases.role(GLOBAL, EAST) == "writer"
+    world.pay(EAST, "back")
+
+    world.databases.rejoin(GLOBAL, EAST)
+
+    assert world.databases.payments_lost() == 3
+    assert world.databases.told()[GLOBAL]["regions"][EAST] == {"role": "reader", "payments": 0, "lost": 3}
+    assert world.databases.lost_though_replicated() == 0
+    with pytest.raises(DatabaseError):
+        world.pay(EAST, "closed")

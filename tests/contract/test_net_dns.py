@@ -13,6 +13,7 @@ from bot.sandbox.faults import Faults
 from bot.sandbox.net import dns as sandbox_dns
 from bot.sandbox.net.dns import DnsServer, Zone
 from bot.sandbox.net.health import HealthCheckers
+from bot.sandbox.net.resolver import Resolver
 
 NAME = "api.fintech.example"
 
@@ -186,3 +187,78 @@ def test_disabled_check_is_not_looked_at() -> None:
     cloud.checks = [check(Disabled=True)]
 
     assert looks(cloud, faults, HealthCheckers(cloud, faults), 0, 60) == []
+
+
+async def asked_of(server: DnsServer, address: str) -> str | None:
+    """The address that one name server answers; None when it is silent."""
+    reply = server.reply(dns.message.make_query(NAME, "A").to_wire(), address)
+    return dns.message.from_wire(reply).answer[0][0].to_text() if reply else None
+
+
+@pytest.mark.parametrize("named", ["ns-2.signalbox-dns.example", "127.0.0.2"])
+def test_stale_name_server_answers_as_when_the_fault_came(named: str) -> None:
+    """Records and health stand still at one server, the others go on; afterwards all agree again."""
+    cloud = Cloud(record("e", "127.0.1.1", Weight=1, HealthCheckId="check-e"))
+    cloud.sets.append(record("w", "127.0.2.1", Weight=0, HealthCheckId="check-w"))
+    faults = Faults()
+    server = DnsServer(cloud.zone(), faults)
+
+    async def story() -> None:
+        fault = faults.add("name-server-stale", server=named)
+        server.look()
+        cloud.sick.add("check-e")
+        assert [await asked_of(server, f"127.0.0.{n}") for n in (1, 2, 3)] == [
+            "127.0.2.1", "127.0.1.1", "127.0.2.1",
+        ]  # fmt: skip
+        assert server.may_answer(NAME) == {"127.0.1.1", "127.0.2.1"}
+        faults.remove(fault)
+        assert await asked_of(server, "127.0.0.2") == "127.0.2.1"
+        assert server.may_answer(NAME) == {"127.0.2.1"}
+
+    asyncio.run(story())
+
+
+def test_name_server_that_is_down_answers_nobody() -> None:
+    """One is silent, the others answer, and customers ask another one."""
+    cloud = Cloud(record("e", "127.0.1.1", Weight=1))
+    faults = Faults()
+    faults.add("name-server-down", server="ns-1.signalbox-dns.example")
+
+    async def story() -> None:
+        server = DnsServer(cloud.zone(), faults)
+        resolver = Resolver(await server.start())
+        await resolver.start()
+        try:
+            assert await asked_of(server, "127.0.0.1") is None
+            for _ in range(12):
+                assert (await resolver.resolve(NAME, timeout=0.4)).address == "127.0.1.1"
+        finally:
+            await resolver.stop()
+            await server.stop()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("share", "sees"), [(0.125, False), (0.18, False), (0.25, True)])
+def test_a_check_follows_more_than_eighteen_percent_of_the_checkers(share: float, sees: bool) -> None:
+    """What too few checkers see is not believed: a STOP object then stops nobody."""
+    cloud, faults = Cloud(), Faults()
+    cloud.checks = [
+        {
+            "id": "check-e",
+            "config": {
+                "Type": "HTTPS",
+                "FullyQualifiedDomainName": "stop.s3.us-west-2.amazonaws.com",
+                "ResourcePath": "/us-east-1",
+                "RequestInterval": 10,
+                "FailureThreshold": 1,
+                "Inverted": True,
+            },
+        }
+    ]
+    cloud.objects.add(("stop", "us-east-1"))
+    faults.add("checkers-disagree", check="check-e", share=share)
+
+    HealthCheckers(cloud, faults).look(1000)
+
+    assert cloud.told == [("check-e", not sees)]

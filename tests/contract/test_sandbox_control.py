@@ -140,6 +140,32 @@ def test_database_down_locks_sqlite(sandbox: Sandbox) -> None:
     connection.close()
 
 
+def test_hands_go_past_the_bot(sandbox: Sandbox) -> None:
+    """STOP objects, weights, replicas and promotions by hand are the clouds' own, refusals as well."""
+    zone = {"HostedZoneId": yaml.safe_load(Path(sandbox.facts["estate"]).read_text())["dns"]["zone_id"]}
+    api = client.AppsV1Api(config.new_client_from_config(sandbox.facts["clusters"][WEST]["kubeconfig"]))
+
+    def weights() -> dict[str, int]:
+        records = sandbox.aws("route53", EAST).list_resource_record_sets(**zone)["ResourceRecordSets"]
+        return {r["SetIdentifier"]: r["Weight"] for r in records if r["Name"] == "app.fintech.example."}
+
+    assert sandbox.post("hand", do="stop", region=EAST)["ok"]
+    sandbox.aws("s3", WEST).head_object(Bucket=f"fintech-stop-{WEST}", Key=f"STOP-{EAST}")
+    assert sandbox.post("hand", do="unstop", region=EAST)["ok"]
+    halves = {EAST: 50, WEST: 50}
+    assert sandbox.post("hand", do="weights", record="app.fintech.example", weights=halves)["ok"]
+    sandbox.eventually(lambda: weights() == halves)
+    assert sandbox.post("hand", do="scale", region=WEST, service="help-center", replicas=3)["ok"]
+    place = {"name": "help-center", "namespace": "insights"}
+    assert api.read_namespaced_deployment_scale(**place).spec.replicas == 3
+    refused = sandbox.post("hand", do="promote", database="reporting", to=EAST)
+    assert not refused["ok"]
+    assert "already the primary" in refused["error"]
+    assert sandbox.post("hand", do="switchover", database="reporting", to=WEST)["ok"]
+    sandbox.eventually(lambda: sandbox.get("databases")["databases"]["fintech-reporting"]["writer"] == WEST)
+    assert "known: detach, promote" in sandbox.post("hand", do="wave")["error"]
+
+
 def test_failover_by_hand(sandbox: Sandbox) -> None:
     """Everything a bot would do after a Region went dark, done by hand, brings the customers back.
 

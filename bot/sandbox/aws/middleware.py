@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.sandbox.aws import wire
 from bot.sandbox.aws.cloud import ACCOUNT, GLOBAL_SERVICES_REGION, Cloud
-from bot.sandbox.faults import Fault
+from bot.sandbox.faults import Fault, befalls
 
 StartResponse = Callable[..., Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -34,8 +34,9 @@ class Gate:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         call = wire.read(environ)
         home = self._home(call)
-        if self._cloud.faults.unreachable(home):
-            self._hang(home)
+        swallowed = self._cloud.faults.swallows(home)
+        if swallowed or self._cloud.faults.unreachable(home):
+            self._hang(home, swallowed=swallowed)
             return self._drop(call, environ, start_response, "unreachable")
         if slow := self._cloud.faults.find("latency", target="aws"):
             self._closing.wait(float(slow.params["seconds"]))
@@ -58,9 +59,9 @@ class Gate:
                 return str(bucket.region_name)
         return call.region
 
-    def _hang(self, region: str) -> None:
+    def _hang(self, region: str, *, swallowed: bool) -> None:
         until = time.monotonic() + self._cloud.timings.hang
-        while time.monotonic() < until and self._cloud.faults.unreachable(region):
+        while time.monotonic() < until and (swallowed or self._cloud.faults.unreachable(region)):
             if self._closing.wait(0.1):
                 return
 
@@ -86,7 +87,8 @@ class Gate:
                 continue
             if operation is None and kind == "aws-reply-lost" and not call.mutates:
                 continue
-            if operation is None or str(operation).replace("_", "").lower() == call.operation.lower():
+            meant = operation is None or str(operation).replace("_", "").lower() == call.operation.lower()
+            if meant and befalls(fault):
                 return self._cloud.faults.find(kind, **fault.params)
         return None
 

@@ -203,14 +203,14 @@ class GlobalDatabases:
         raise Refusal("DBClusterNotFoundFault", f"DBCluster {arn} not found in {cluster.id}")
 
     def remove(self, global_id: str, arn: str) -> GlobalCluster:
-        """Detach a secondary; it becomes a writer of its own. Also the way out of a switchover that hangs."""
+        """Detach a secondary; it becomes a writer of its own. Also the way out of a move that hangs."""
         cluster = self.get(global_id)
         member = self._member(cluster, arn)
         if member.writer and len(cluster.members) > 1:
             message = f"The primary cluster {arn} can only be removed last"
             raise Refusal("InvalidGlobalClusterStateFault", message)
         if cluster.move:
-            if cluster.move.data_loss or cluster.move.target is not member:
+            if cluster.move.target is not member:
                 raise Refusal("InvalidGlobalClusterStateFault", f"Global cluster {cluster.id} is moving")
             self._set_status(cluster.move.source, "available")
             self._cloud.databases.thaw(cluster.id)
@@ -239,6 +239,13 @@ class GlobalDatabases:
     def _advance(self, cluster: GlobalCluster, move: Move, passed: float) -> None:
         alive = self._reachable(move.target) and (move.data_loss or self._reachable(move.source))
         if not alive:
+            return
+        operation = "failover_global_cluster" if move.data_loss else "switchover_global_cluster"
+        if self._cloud.faults.find("aws-stuck", operation=operation, database=cluster.id):
+            # Begun and never over: what it has to wait for does not come.
+            move.waited = min(move.waited + passed, PENDING_SECONDS)
+            if not move.started and move.waited >= PENDING_SECONDS:
+                self._begin(cluster, move)
             return
         move.waited += passed
         if not move.started and move.waited >= PENDING_SECONDS:

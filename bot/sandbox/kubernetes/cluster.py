@@ -76,6 +76,9 @@ class Cluster:
             timings=timings or Timings(),
             dark=faults.dark,
             short_of_capacity=lambda: faults.find("capacity-short", region=region) is not None,
+            never_ready=lambda app: (
+                faults.find("service-never-ready", region=region, service=app) is not None
+            ),
         )
         self._jobs = Jobs(self._plane, run_container, logs)
         self._pods = Pods(self._plane, self._jobs.launch)

@@ -19,6 +19,9 @@ class Cause:
     reason: str = "FieldValueInvalid"
 
 
+RETRY_AFTER_SECONDS = 1
+
+
 class ApiError(Exception):
     """A request refused with a `Status` body."""
 
@@ -50,6 +53,12 @@ class ApiError(Exception):
 
 class PageNotFoundError(Exception):
     """A path outside every known group: the answer is plain text."""
+
+
+def too_many_requests() -> ApiError:
+    """What API Priority and Fairness answers when its queues are full."""
+    message = "Too many requests, please try again later."
+    return ApiError(429, "TooManyRequests", message, {"retryAfterSeconds": RETRY_AFTER_SECONDS})
 
 
 def _details(kind: Kind, name: str, **more: Any) -> Obj:

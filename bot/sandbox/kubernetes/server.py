@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from bot.sandbox.faults import Faults
+from bot.sandbox.faults import Faults, befalls
 from bot.sandbox.kubernetes import errors, routes
 from bot.sandbox.kubernetes.meta import Obj
 from bot.sandbox.kubernetes.objects import Objects
@@ -58,18 +58,22 @@ class Server:
         audit_id = request.headers.get("Audit-ID") or str(uuid.uuid4())
         if slow := self.faults.find("latency", target="kubernetes"):
             await asyncio.sleep(float(slow.params["seconds"]))
-        await self._reachable(request)
+        await self._reachable(request, swallowed=self.faults.swallows(self.region))
         user = self._user(request)
         as_user = request.headers.get("Impersonate-User", "")
         code = 0
         try:
             if not user:
                 raise errors.unauthorized()
+            if (busy := self.faults.find("kubernetes-throttle", region=self.region)) and befalls(busy):
+                raise errors.too_many_requests()
             response = await self._answer(request, as_user or user, audit_id)
         except errors.PageNotFoundError:
             response = web.Response(status=404, text="404 page not found\n")
         except errors.ApiError as refusal:
             response = _json(refusal.status(), refusal.code)
+            if refusal.code == 429 and refusal.details:
+                response.headers["Retry-After"] = str(refusal.details.get("retryAfterSeconds", 1))
         finally:
             self.objects.warnings.clear()
         code = response.status
@@ -137,11 +141,11 @@ class Server:
             await stream.aclose()
         return response
 
-    async def _reachable(self, request: web.Request) -> None:
+    async def _reachable(self, request: web.Request, *, swallowed: bool = False) -> None:
         """Silence while the Region cannot be reached, then a reset, as a client of a dark Region sees it."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.hang
-        while self.faults.unreachable(self.region):
+        while swallowed or self.faults.unreachable(self.region):
             if loop.time() >= ends or self.stopping.is_set():
                 if request.transport is not None:
                     request.transport.abort()

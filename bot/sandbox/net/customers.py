@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from bot.sandbox.clock import SimClock
+from bot.sandbox.net.leads import SENT_AT, Leads
 from bot.sandbox.net.ledger import CustomersLedger
 from bot.sandbox.net.resolver import Resolver
 
@@ -44,8 +45,9 @@ class Customers:
         dns_port: int,
         ingress_port: int,
         rate: float = PER_SECOND,
+        leads: Leads | None = None,
     ) -> None:
-        self.ledger = CustomersLedger()
+        self.ledger = CustomersLedger(leads=leads or Leads({}, 0.0))
         self._clock = clock
         self._host, self._path, self._status = check["host"], check["path"], int(check["status"])
         self._ingress_port = ingress_port
@@ -92,13 +94,15 @@ class Customers:
         assert self._session
         second = self.ledger.send(self._clock.now())
         try:
-            if self._clock.now() >= customer.until:
+            asked = self._clock.now()
+            if asked >= customer.until:
                 found = await self._resolver.resolve(self._host)
                 customer.address = found.address
-                customer.until = self._clock.now() + found.ttl * customer.stretch
+                customer.until = asked + found.ttl * customer.stretch
             url = f"http://{customer.address}:{self._ingress_port}{self._path}"
             payment = {"id": str(uuid.uuid4())}
-            async with self._session.post(url, json=payment, headers={"Host": self._host}) as response:
+            headers = {"Host": self._host, SENT_AT: str(asked)}
+            async with self._session.post(url, json=payment, headers=headers) as response:
                 if response.status == self._status:
                     version = response.headers.get("x-version", "")
                     self.ledger.succeed(second, response.headers.get("x-served-by", ""), version)

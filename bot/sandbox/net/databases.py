@@ -178,6 +178,7 @@ class Databases:
 
     def _crown(self, database: GlobalDatabase, copy: Storage, role: str) -> None:
         database.term += 1
+        database.promises.handed_over[database.term] = copy.replicated_until
         copy.role = "standalone" if role == "standalone" else "writer"
         copy.term = database.term
         copy.since = self._clock.now()
@@ -225,6 +226,14 @@ class Databases:
         with self._lock:
             return sum(
                 database.promises.broken(database.current().payments) for database in self._all.values()
+            )
+
+    def lost_though_replicated(self) -> int:
+        """Lost payments that had been acknowledged before the last replicated moment of each promoted copy."""
+        with self._lock:
+            return sum(
+                database.promises.broken_without_excuse(database.current().payments)
+                for database in self._all.values()
             )
 
     def acknowledged_by_two_writers(self) -> int:

@@ -8,12 +8,16 @@ https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-rout
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from dnslib import AAAA, CNAME, MX, NS, QTYPE, RCODE, RR, SOA, TXT, A, DNSHeader, DNSRecord
+
+from bot.sandbox.faults import Faults
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
 SERVERS = {f"ns-{n}.signalbox-dns.example": address for n, address in enumerate(ADDRESSES, 1)}
@@ -65,6 +69,19 @@ class Zone:
                     reply.header.rcode = RCODE.NXDOMAIN
         return reply
 
+    def frozen(self) -> Zone:
+        """The zone as it is answered now and from now on: records and health stand still."""
+        records = copy.deepcopy(list(self._records()))
+        named = {record["HealthCheckId"] for record in records if "HealthCheckId" in record}
+        health = {check: self._healthy(check) for check in named}
+        return Zone(self.name, lambda: records, lambda check: health.get(check, True))
+
+    def may_answer(self, name: str) -> set[str]:
+        """Every address that a question for this name may be answered with, now."""
+        self._refresh()
+        records = self._candidates(self._sets.get((name.rstrip(".").lower(), "A"), []))
+        return {value["Value"] for record in records for value in record.get("ResourceRecords", [])}
+
     def _refresh(self) -> None:
         if time.monotonic() - self._read_at < CACHE_SECONDS:
             return
@@ -105,18 +122,21 @@ class Zone:
         ]
 
     def _chosen(self, records: Sequence[Record]) -> Record | None:
-        if not records:
+        candidates = self._candidates(records)
+        if not candidates:
             return None
+        weights = [int(record.get("Weight", 0)) for record in candidates]
+        return random.choices(candidates, weights if any(weights) else None)[0]
+
+    def _candidates(self, records: Sequence[Record]) -> list[Record]:
+        """The records that may be answered: all with a weight, unless none has one."""
         well = [record for record in records if self._is_well(record)]
         if any("Failover" in record for record in records):
             order = {record["Failover"]: record for record in records}
-            first, second = order.get("PRIMARY"), order.get("SECONDARY")
-            return next((r for r in (first, second) if r is not None and r in well), first or second)
+            both = [r for r in (order.get("PRIMARY"), order.get("SECONDARY")) if r is not None]
+            return [r for r in both if r in well][:1] or both[:1]
         candidates = well or list(records)
-        weights = [int(record.get("Weight", 0)) for record in candidates]
-        if not any(weights):
-            return random.choice(candidates)
-        return random.choices(candidates, weights)[0]
+        return [r for r in candidates if int(r.get("Weight", 0))] or candidates
 
     def _is_well(self, record: Record) -> bool:
         if check := record.get("HealthCheckId"):
@@ -129,10 +149,15 @@ class Zone:
 
 
 class DnsServer:
-    """The zone's four name servers: one port, four loopback addresses, UDP and TCP."""
+    """The zone's four name servers: one port, four loopback addresses, UDP and TCP.
 
-    def __init__(self, zone: Zone) -> None:
+    Faults name a server by its name or its address.
+    """
+
+    def __init__(self, zone: Zone, faults: Faults | None = None) -> None:
         self._zone = zone
+        self._faults = faults or Faults()
+        self._stale: dict[str, Zone] = {}
         self._closers: list[asyncio.DatagramTransport | asyncio.Server] = []
         self.port = 0
 
@@ -151,11 +176,11 @@ class DnsServer:
         loop = asyncio.get_running_loop()
         port = 0
         for address in ADDRESSES:
-            server = await asyncio.start_server(self._tcp, address, port)
+            server = await asyncio.start_server(partial(self._tcp, address), address, port)
             self._closers.append(server)
             port = server.sockets[0].getsockname()[1]
             transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Udp(self.reply), local_addr=(address, port)
+                partial(_Udp, partial(self.reply, address=address)), local_addr=(address, port)
             )
             self._closers.append(transport)
         self.port = port
@@ -168,21 +193,46 @@ class DnsServer:
         self._closers.clear()
         await asyncio.sleep(0)  # transports close on the loop's next turn
 
-    def reply(self, packet: bytes) -> bytes | None:
-        """Bytes of the answer, None for what is no question."""
+    def look(self) -> None:
+        """Notice which servers stand still from now on; to be called often, since questions may be rare."""
+        for name, address in SERVERS.items():
+            if not self._befallen("name-server-stale", name, address):
+                self._stale.pop(address, None)
+            elif address not in self._stale:
+                self._stale[address] = self._zone.frozen()
+
+    def may_answer(self, name: str) -> set[str]:
+        """Every address that any server may answer for this name, now."""
+        self.look()
+        zones = [
+            self._stale.get(address, self._zone)
+            for server, address in SERVERS.items()
+            if not self._befallen("name-server-down", server, address)
+        ]
+        return {address for zone in zones for address in zone.may_answer(name)}
+
+    def _befallen(self, kind: str, name: str, address: str) -> bool:
+        return bool(self._faults.find(kind, server=name) or self._faults.find(kind, server=address))
+
+    def reply(self, packet: bytes, address: str = ADDRESSES[0]) -> bytes | None:
+        """Bytes of the answer of the server at `address`, None for what is no question."""
+        self.look()
+        name = next(server for server, at in SERVERS.items() if at == address)
+        if self._befallen("name-server-down", name, address):
+            return None
         try:
             question = DNSRecord.parse(packet)
             if question.header.qr or not question.questions:
                 return None
-            return bytes(self._zone.answer(question).pack())
+            return bytes(self._stale.get(address, self._zone).answer(question).pack())
         except Exception:
             return None
 
-    async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _tcp(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(2), "big")
-                answer = self.reply(await reader.readexactly(length))
+                answer = self.reply(await reader.readexactly(length), address)
                 if answer is None:
                     break
                 writer.write(len(answer).to_bytes(2, "big") + answer)

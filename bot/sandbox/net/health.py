@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bot.sandbox.faults import Faults
 
+BELIEVED_SHARE = 0.18
 _BUCKET = re.compile(r"^(?P<bucket>[a-z0-9.-]+?)\.s3[.-](?P<region>[a-z0-9-]+)\.amazonaws\.com\.?$")
 
 
@@ -40,19 +41,28 @@ class HealthCheckers:
         for check_id, config in checks.items():
             if not config.get("Disabled") and now >= self._due.get(check_id, now):
                 self._due[check_id] = now + float(config.get("RequestInterval", 30))
-                found = self._fetch(config)
+                found = self._fetch(check_id, config)
                 if found is not None:
                     self._count(check_id, config, found)
         for gone in self._state.keys() - checks.keys():
             self._state.pop(gone), self._streak.pop(gone, None), self._due.pop(gone, None)
 
-    def _fetch(self, config: Mapping[str, Any]) -> bool | None:
+    def _fetch(self, check_id: str, config: Mapping[str, Any]) -> bool | None:
         place = _BUCKET.match(config.get("FullyQualifiedDomainName", ""))
         if not place or not str(config.get("Type", "")).startswith("HTTP"):
             return None
         if self._faults.dark(place["region"]):
             return False
-        return self._cloud.object_exists(place["bucket"], str(config.get("ResourcePath", "/")).lstrip("/"))
+        there = self._cloud.object_exists(place["bucket"], str(config.get("ResourcePath", "/")).lstrip("/"))
+        return there and self._seen_by_enough(check_id, place["region"])
+
+    def _seen_by_enough(self, check_id: str, region: str) -> bool:
+        """Whether Route 53 believes what is there: more than 18 % of its checkers must have seen it.
+
+        Those who do not see the truth get no answer, which is as bad as a wrong one.
+        """
+        fault = self._faults.find("checkers-disagree", check=check_id, region=region)
+        return fault is None or float(fault.params["share"]) > BELIEVED_SHARE
 
     def _count(self, check_id: str, config: Mapping[str, Any], found: bool) -> None:
         last, streak = self._streak.get(check_id, (found, 0))

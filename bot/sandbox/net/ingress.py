@@ -14,6 +14,7 @@ from bot.sandbox.faults import Faults
 from bot.sandbox.net.connection import DatabaseError
 from bot.sandbox.net.databases import Databases
 from bot.sandbox.net.figures import Figures
+from bot.sandbox.net.leads import SENT_AT, Leads
 from bot.sandbox.net.services import Pod, Services, Unavailable
 
 DARK_SECONDS = 10.0  # real: whoever calls a dark Region has given up by then
@@ -30,7 +31,9 @@ class Ingress:
         faults: Faults,
         figures: Figures,
         databases: Databases,
+        leads: Leads | None = None,
     ) -> None:
+        self._leads = leads or Leads({}, 0.0)
         self.last_write: float | None = None
         self.region = services.region
         self._services = services
@@ -67,6 +70,9 @@ class Ingress:
             self._runner = None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        # Customers alone say when they sent it: the bot's own looks at a Region may go where they like.
+        if sent_at := request.headers.get(SENT_AT):
+            self._leads.arrived(self.region, float(sent_at))
         if self._faults.dark(self.region):
             await asyncio.sleep(DARK_SECONDS)
             if request.transport:

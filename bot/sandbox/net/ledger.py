@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.net.databases import Databases
+from bot.sandbox.net.leads import Leads
 
 KEPT_SECONDS = 20_000
 
@@ -34,6 +35,7 @@ class CustomersLedger:
     by_version: Counter[str] = field(default_factory=Counter)
     why: Counter[str] = field(default_factory=Counter)
     seconds: dict[int, Second] = field(default_factory=dict)
+    leads: Leads = field(default_factory=lambda: Leads({}, 0.0))
 
     def send(self, now: float) -> Second:
         """Count a request that leaves at simulated `now`."""
@@ -69,7 +71,9 @@ class CustomersLedger:
             "failed": self.failed,
             "payments_acknowledged": databases.payments_acknowledged(),
             "payments_lost": databases.payments_lost(),
+            "lost_though_replicated": databases.lost_though_replicated(),
             "acknowledged_by_two_writers": databases.acknowledged_by_two_writers(),
+            "sent_to_left_side_late": self.leads.late,
         }
         return {
             **totals,

@@ -23,6 +23,8 @@ class Promises:
     given: dict[str, Acknowledgment] = field(default_factory=dict)
     newest_term: int = 0
     by_two_writers: int = 0
+    handed_over: dict[int, float] = field(default_factory=dict)
+    """Until when the copy that began a writership had replicated what came before, by term."""
 
     def give(self, acknowledgment: Acknowledgment) -> None:
         """Keep an acknowledgment; the first one of a payment counts.
@@ -40,3 +42,11 @@ class Promises:
     def broken(self, surviving: Container[str]) -> int:
         """How many acknowledged payments are not among the surviving ones."""
         return sum(payment not in surviving for payment in self.given)
+
+    def broken_without_excuse(self, surviving: Container[str]) -> int:
+        """Broken ones that no promotion explains: every promoted copy had replicated them before its turn."""
+        return sum(
+            payment not in surviving
+            and all(given.at <= until for term, until in self.handed_over.items() if term > given.term)
+            for payment, given in self.given.items()
+        )

@@ -22,7 +22,7 @@ class Answer:
 
 
 class Resolver(asyncio.DatagramProtocol):
-    """Asks one name server at random for A records over one UDP socket."""
+    """Asks name servers for A records over one UDP socket: one at random, then another if it is silent."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -36,22 +36,32 @@ class Resolver(asyncio.DatagramProtocol):
         await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
 
     async def resolve(self, name: str, timeout: float = 1.0) -> Answer:
-        """An address of `name`. Raises OSError when it has none, TimeoutError after `timeout` real s."""
+        """An address of `name`. Raises OSError when it has none, TimeoutError when no server answers in time.
+
+        `timeout` is in real seconds, for all servers together.
+        """
+        first, second = random.sample(ADDRESSES, 2)
+        try:
+            record = await self._ask(first, name, timeout / 2)
+        except TimeoutError:
+            record = await self._ask(second, name, timeout / 2)
+        for row in record.rr:
+            if row.rtype == QTYPE.A:
+                return Answer(str(row.rdata), int(row.ttl))
+        raise OSError(f"{name} has no address")
+
+    async def _ask(self, server: str, name: str, timeout: float) -> DNSRecord:
         assert self._transport
         question = DNSRecord.question(name)
         question.header.id = number = next(self._ids) % 65536
         reply: asyncio.Future[DNSRecord] = asyncio.get_running_loop().create_future()
         self._waiting[number] = reply
         try:
-            self._transport.sendto(bytes(question.pack()), (random.choice(ADDRESSES), self._port))
+            self._transport.sendto(bytes(question.pack()), (server, self._port))
             async with asyncio.timeout(timeout):
-                record = await reply
+                return await reply
         finally:
             self._waiting.pop(number, None)
-        for row in record.rr:
-            if row.rtype == QTYPE.A:
-                return Answer(str(row.rdata), int(row.ttl))
-        raise OSError(f"{name} has no address")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)

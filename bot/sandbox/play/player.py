@@ -154,6 +154,23 @@ class Player:
     async def _do_bots(self, step: Step) -> None:
         await self._control.post(f"/control/bots/{step.what.get('index', 0)}", {"do": step.what["do"]})
 
+    async def _do_by_hand(self, step: Step) -> str:
+        return f"by hand: {(await self._control.post('/control/hand', step.what))['did']}"
+
+    async def _do_submit(self, step: Step) -> str:
+        user = str(step.what["user"])
+        until = await self._control.now() + step.within
+        while not (views := (await self._control.get("/control/views", {"user": user}))["views"]):
+            if await self._control.now() >= until:
+                raise Unfulfilled(f"{user} has no modal open")
+            await asyncio.sleep(POLL_SECONDS)
+        await self._remember("ops", user)
+        body = {"user": user, "view_id": views[-1]["id"], "values": step.what["values"]}
+        answer = await self._control.post("/control/submit", body)
+        if errors := answer.get("errors"):
+            raise Unfulfilled(f"the modal says {errors}")
+        return f"{user} sends {views[-1]['title']['text']}: {step.what['values']}"
+
     async def _do_wait_for(self, step: Step) -> str:
         wanted = step.what
         until = await self._control.now() + step.within

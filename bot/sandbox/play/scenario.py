@@ -9,6 +9,9 @@ exactly one of these verbs; times are simulated seconds:
 - `command: {user, text, channel}` · `message: {user, text, channel, thread: NAME}`
 - `click: {user, message: NAME, action}` an action_id or the button's visible text
 - `bots: {index, do}` with do = kill, stop, cont or start
+- `by_hand: {do, ...}` somebody does something past Signalbox, see `hands.py`
+- `submit: {user, values}` fills in the modal that this person has in front and sends it off; values by
+  action_id; waits for a modal to open
 - `wait_for: {channel, thread: NAME, text, button, without, to}` the newest message that fits: a regular
   expression, the action_id of a button that it has or is without, the reader of an ephemeral one;
   `as: NAME` keeps it
@@ -43,6 +46,8 @@ VERBS: Mapping[str, frozenset[str]] = {
     "click": frozenset({"user", "message", "action"}),
     "message": frozenset({"user", "text"}),
     "bots": frozenset({"do"}),
+    "by_hand": frozenset({"do"}),
+    "submit": frozenset({"user", "values"}),
     "wait_for": frozenset(),
     "told": frozenset({"user", "text"}),
     "count": frozenset({"text", "is"}),

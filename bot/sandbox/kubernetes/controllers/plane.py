@@ -29,6 +29,7 @@ class Timings:
     namespace_stop: float = 10.3
     job_backoff: float = 10.0
     image_retry: float = 10.0
+    probe_period: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Plane:
     timings: Timings
     dark: Callable[[str], bool]
     short_of_capacity: Callable[[], bool]
+    never_ready: Callable[[str], bool]
+    """Whether pods of the app with this name fail their readiness probe."""
 
     @property
     def store(self) -> Store:

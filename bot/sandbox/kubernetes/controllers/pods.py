@@ -54,6 +54,8 @@ class Pods(Controller):
             self._schedule(pod)
         elif pod["status"].get("phase") == "Pending":
             self._start(pod)
+        elif _failing(pod):
+            self._probe(pod)
 
     def _schedule(self, pod: Obj) -> None:
         namespace, name = key = key_of(pod)
@@ -99,11 +101,35 @@ class Pods(Controller):
         if started and owner and owner["kind"] == "Job":
             self._launch(started)
 
+    def _probe(self, pod: Obj) -> None:
+        """Look again at a pod whose readiness probe failed, as its kubelet does."""
+        if self.plane.never_ready(labels(pod).get("app", "")):
+            message = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+            self.plane.event(kinds.POD, pod, "Unhealthy", message)
+            self.wake(*key_of(pod), after=self.plane.timings.probe_period)
+            return
+
+        def tell(new: Obj) -> None:
+            for type_ in ("ContainersReady", "Ready"):
+                set_condition(new["status"], type_, "True", "", "", self.plane.now())
+            for container in new["status"]["containerStatuses"]:
+                container["ready"] = True
+
+        self.plane.objects.change(kinds.POD, *key_of(pod), tell, KUBELET)
+
     def _running(self, new: Obj) -> None:
         now, status = self.plane.now(), new["status"]
         status["phase"] = "Running"
-        for type_ in ("PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"):
+        ready = not self.plane.never_ready(labels(new).get("app", ""))
+        for type_ in ("PodReadyToStartContainers", "Initialized"):
             set_condition(status, type_, "True", "", "", now)
+        for type_ in ("ContainersReady", "Ready"):
+            if ready:
+                set_condition(status, type_, "True", "", "", now)
+            else:
+                names = " ".join(c["name"] for c in new["spec"]["containers"])
+                why = f"containers with unready status: [{names}]"
+                set_condition(status, type_, "False", "ContainersNotReady", why, now)
         number = int(new["metadata"]["uid"][:6], 16)
         status["podIP"] = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         status["podIPs"] = [{"ip": status["podIP"]}]
@@ -113,7 +139,7 @@ class Pods(Controller):
                 "image": c["image"],
                 "imageID": c["image"],
                 "containerID": f"containerd://{new['metadata']['uid']}",
-                "ready": True,
+                "ready": ready,
                 "started": True,
                 "restartCount": 0,
                 "state": {"running": {"startedAt": stamp(now)}},
@@ -195,3 +221,11 @@ class Pods(Controller):
         """Room may have come free: look again at what waits for it, the oldest first."""
         for namespace, name in self._waiting:
             self.wake(namespace, name)
+
+
+def _failing(pod: Obj) -> bool:
+    """Whether a pod runs and its own probe says no, rather than its node being silent."""
+    return pod["status"].get("phase") == "Running" and any(
+        c["type"] == "Ready" and c["status"] == "False" and c.get("reason") == "ContainersNotReady"
+        for c in pod["status"].get("conditions") or []
+    )
