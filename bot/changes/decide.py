@@ -9,6 +9,8 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from bot.changes import glass, holds, preempt, signed
+from bot.changes.given import Given
 from bot.changes.planner import Planned
 from bot.changes.propose import Proposer
 from bot.changes.views import Answer
@@ -16,6 +18,7 @@ from bot.changes.watch import Watch
 from bot.clock import iso
 from bot.engine.moves import State
 from bot.errors import Blocked, Refused, Void
+from bot.estate import Estate
 from bot.plan import Plan, difference
 from bot.policy import APPROVE, Ballot, check_voter, outcome
 from bot.store.tables import Block, Change, Decision, Run, StepRow, Vote
@@ -24,6 +27,8 @@ from bot.trail.event import Event, Name
 from runbooks.request import Request
 
 log = structlog.get_logger()
+Votes = list[tuple[str, str]]
+"""(person, choice)"""
 
 
 @dataclass(frozen=True)
@@ -33,24 +38,45 @@ class Decider:
     proposer: Proposer
     watch: Watch
 
-    def vote(self, decision_id: str, choice: str, person: str, face: str) -> Answer:
+    def vote(self, given: Given) -> Answer:
         """Count one answer. Raises NotAllowed or Refused with the reason; then it did not count."""
         estate = self.proposer.estates.now
-        decision, votes, asker = self._look(decision_id)
-        ballot = _ballot(decision, votes, asker)
-        _still_open(decision, self.proposer.planner.clock.now())
-        check_voter(estate, ballot, person, choice)
+        now = self.proposer.planner.clock.now()
+        decision, votes, change = self._look(given.decision)
+        self._check(estate, decision, change, votes, given, now)
         planned: Planned | None = None
-        if decision.kind == "approval" and outcome(ballot, person, choice) == APPROVE:
+        if starts(decision, _result(decision, change, votes, given)):
             planned = self._recheck(decision)
+            plan = Plan.model_validate_json(change.plan)
+            preempt.halt(self.proposer.trail, self.proposer.planner.clock, plan.preempts, change)
         try:
-            return self._count(decision_id, choice, person, face, planned)
+            return self._count(given, planned)
         except IntegrityError as error:
             if "block" in str(error.orig).lower():
                 raise Blocked(
                     "Another run holds a resource that this one needs.", then="See /runs."
                 ) from error
             raise Refused("You have already answered; one person counts once.") from error
+
+    def _check(
+        self,
+        estate: Estate,
+        decision: Decision,
+        change: Change,
+        votes: Votes,
+        given: Given,
+        now: float,
+    ) -> None:
+        """Whether this answer counts; asked before the outside is looked at, and again when all is locked."""
+        _still_open(decision, now)
+        if given.face == "terminal":
+            signed.check(estate, given.person, given.statement(decision), given.signed)
+        if given.choice == glass.BREAK and glass.BREAK in decision.options.split(","):
+            glass.check(estate, change, given.person, now)
+            return
+        check_voter(estate, _ballot(decision, votes, change.requester), given.person, given.choice)
+        if decision.kind == "review":
+            glass.check_words(given.reason)
 
     def _recheck(self, decision: Decision) -> Planned:
         """Observe again and plan again: a different plan or a new blocker voids the approval."""
@@ -70,7 +96,7 @@ class Decider:
             )
         return planned
 
-    def _look(self, decision_id: str) -> tuple[Decision, list[tuple[str, str]], str]:
+    def _look(self, decision_id: str) -> tuple[Decision, Votes, Change]:
         with self.proposer.trail.database.read() as session:
             decision = session.get(Decision, decision_id)
             if decision is None:
@@ -78,56 +104,50 @@ class Decider:
                     "This question does not exist any more.", then="Look for the newest card with /runs."
                 )
             votes = session.exec(select(Vote).where(Vote.decision == decision_id)).all()
-            asker = session.get_one(Change, decision.change).requester
-        return decision, [(v.person, v.choice) for v in votes], asker
+            change = session.get_one(Change, decision.change)
+        return decision, [(v.person, v.choice) for v in votes], change
 
-    def _count(
-        self, decision_id: str, choice: str, person: str, face: str, planned: Planned | None
-    ) -> Answer:
+    def _count(self, given: Given, planned: Planned | None) -> Answer:
         estate = self.proposer.estates.now
         now = self.proposer.planner.clock.now()
         with self.proposer.trail.record() as record:
             session = record.session
-            decision = session.get_one(Decision, decision_id, with_for_update=True)
+            decision = session.get_one(Decision, given.decision, with_for_update=True)
             change = session.get_one(Change, decision.change, with_for_update=True)
-            rows = session.exec(select(Vote).where(Vote.decision == decision_id)).all()
-            ballot = _ballot(decision, [(v.person, v.choice) for v in rows], change.requester)
-            _still_open(decision, now)
-            check_voter(estate, ballot, person, choice)
-            result = outcome(ballot, person, choice)
-            session.merge(Vote(decision=decision_id, person=person, choice=choice, face=face, at=now))
-            record.add(_vote_event(decision, change, person, choice, face))
+            rows = session.exec(select(Vote).where(Vote.decision == given.decision)).all()
+            votes = [(v.person, v.choice) for v in rows]
+            self._check(estate, decision, change, votes, given, now)
+            result = _result(decision, change, votes, given)
+            session.merge(given.vote(now))
+            record.add(given.event(decision, change))
             if result is None:
-                missing = decision.quorum - 1 - sum(1 for _, c in ballot.votes if c == choice)
+                missing = decision.quorum - 1 - sum(1 for _, c in votes if c == given.choice)
                 return Answer(f"Counted. {missing} more needed.", counted=True)
-            if result == APPROVE and decision.kind == "approval" and planned is None:
+            if starts(decision, result) and planned is None:
                 raise Refused("Someone else answered at the same moment.", then="Click again.")
-            decision.state, decision.outcome, decision.by, decision.decided_at = (
-                "decided",
-                result,
-                person,
-                now,
-            )
+            decision.state, decision.outcome = "decided", result
+            decision.by, decision.decided_at = given.person, now
             session.add(decision)
             record.add(
                 Event(
                     name=Name.DECISION_DECIDED,
-                    actor=person,
+                    actor=given.person,
                     change=change.id,
                     run=decision.run,
                     step=decision.step,
-                    face=face,
+                    face=given.face,
                     approval={"decision": decision.id, "outcome": result, "digest": decision.digest},
                 )
             )
             if decision.kind == "approval":
                 self._approval(record, change, decision, result, now)
-            else:
-                self._hold(record, decision, result, person, now)
+            elif decision.kind == "hold":
+                decision.emergency = _in_emergency(record, change)
+                holds.answer(record, decision, result, given.person, now, given.reason)
         return Answer(_said(result), counted=True)
 
     def _approval(self, record: Record, change: Change, decision: Decision, result: str, now: float) -> None:
-        if result != APPROVE:
+        if not starts(decision, result):
             change.state = "denied" if result == "deny" else "cancelled"
             change.closed_at = now
             record.session.add(change)
@@ -137,6 +157,8 @@ class Decider:
             raise Void(
                 "This card shows a plan that is no longer the one asked about.", then="Use the newest card."
             )
+        if result == glass.BREAK:
+            glass.broken(record, self.proposer.estates.now, change, decision, decision.by, now)
         plan = Plan.model_validate_json(change.plan)
         run = Run(
             id=f"run-{change.id}",
@@ -148,6 +170,8 @@ class Decider:
         )
         change.state = "running"
         record.session.add(change)
+        preempt.take_over(record, plan.preempts, change, now)
+        record.session.flush()  # what they held must be gone before it is taken
         record.session.add(run)
         for index, step in enumerate(plan.steps):
             record.session.add(
@@ -165,45 +189,6 @@ class Decider:
                 approval={"decision": decision.id, "digest": decision.digest},
             )
         )
-
-    def _hold(self, record: Record, decision: Decision, result: str, person: str, now: float) -> None:
-        run = record.session.get_one(Run, decision.run, with_for_update=True)
-        if result in ("rollback", "abort"):
-            ask_to_stop(record, run, result, person)
-            return
-        row = record.session.get_one(StepRow, (decision.run, decision.step))
-        if row.state != State.HELD:
-            raise Refused("This step does not wait for an answer any more.")
-        if result == "retry":
-            row.state, row.since, row.attempts, row.applied_at = State.ACTIVE, now, 0, None
-            row.retry += 1
-            name = Name.STEP_RETRIED
-        else:
-            row.state, row.since, row.ended_at = State.SKIPPED, now, now
-            row.why = f"skipped by <@{person}> at {iso(now)}: {row.why}"
-            name = Name.STEP_SKIPPED
-        record.session.add(row)
-        record.add(Event(name=name, actor=person, change=run.change, run=run.id, step=row.step))
-
-
-def ask_to_stop(record: Record, run: Run, how: str, person: str) -> None:
-    """Write the wish into the run's row, where the engine reads it between visits. Raises Refused."""
-    if run.state not in ("running", "rolling_back") or run.stop:
-        raise Refused(
-            f"This run is {run.state.replace('_', ' ')}{' and stopping' if run.stop else ''} already."
-        )
-    if how == "rollback" and run.state == "rolling_back":
-        raise Refused("This run is rolling back already.")
-    if how == "rollback" and run.committed:
-        raise Refused(
-            "A promotion was already sent: past this point there is no way back.",
-            then="Go on, and fail back later with a plan of its own.",
-        )
-    run.stop = how
-    record.session.add(run)
-    record.add(
-        Event(name=Name.RUN_STOPPING, actor=person, change=run.change, run=run.id, detail={"how": how})
-    )
 
 
 def request_of(change: Change) -> Request:
@@ -245,16 +230,23 @@ def _still_open(decision: Decision, now: float) -> None:
         )
 
 
-def _vote_event(decision: Decision, change: Change, person: str, choice: str, face: str) -> Event:
-    return Event(
-        name=Name.VOTE_CAST,
-        actor=person,
-        change=change.id,
-        run=decision.run,
-        step=decision.step,
-        face=face,
-        approval={"decision": decision.id, "choice": choice, "digest": decision.digest},
+def starts(decision: Decision, result: str | None) -> bool:
+    """Whether this outcome starts the run that the decision is about."""
+    return decision.kind == "approval" and result in (APPROVE, glass.BREAK)
+
+
+def _result(decision: Decision, change: Change, votes: Votes, given: Given) -> str | None:
+    if given.choice == glass.BREAK:
+        return glass.BREAK
+    return outcome(_ballot(decision, votes, change.requester), given.person, given.choice)
+
+
+def _in_emergency(record: Record, change: Change) -> bool:
+    """Whether the change's run was started by break-glass: what one person decides in it is reviewed with it."""
+    broken = select(Decision.id).where(
+        Decision.change == change.id, Decision.kind == "approval", col(Decision.emergency).is_(True)
     )
+    return record.session.exec(broken).first() is not None
 
 
 def _said(result: str) -> str:
@@ -266,4 +258,8 @@ def _said(result: str) -> str:
         "skip": "Skipped.",
         "rollback": "Rolling back: traffic first.",
         "abort": "Stopping: what was done stays as it is.",
+        "instead": "Going the other way that the plan names.",
+        "acknowledge": "Acknowledged, with your name.",
+        "break_glass": "Started without an approval. Everyone is told, and it will be reviewed.",
+        "close": "The review is closed.",
     }.get(result, f"Decided: {result}.")

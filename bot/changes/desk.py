@@ -7,11 +7,15 @@ from collections.abc import Callable
 import structlog
 from sqlmodel import col, select
 
-from bot.changes.decide import Decider, ask_to_stop
+from bot.changes.decide import Decider
 from bot.changes.estates import Estates
+from bot.changes.given import Given
+from bot.changes.holds import ask_to_stop
 from bot.changes.planner import Planner
-from bot.changes.propose import OPEN_CHANGES, Proposer
+from bot.changes.preempt import OPEN_CHANGES
+from bot.changes.propose import Proposer
 from bot.changes.show import read, view
+from bot.changes.signed import Signed, check, stop_statement
 from bot.changes.views import Answer, ChangeView
 from bot.changes.watch import Watch
 from bot.command import execute
@@ -19,7 +23,7 @@ from bot.errors import NotAllowed, Refused, SignalboxError
 from bot.estate import Estate
 from bot.reply import Caller, Proposal, Reply
 from bot.store.database import Database
-from bot.store.tables import Change, Head, Replica, Run
+from bot.store.tables import Change, Decision, Head, Replica, Run
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
 from runbooks.request import Request
@@ -75,17 +79,33 @@ class Desk:
         """Plan a move and open the question whether to run it."""
         return self._proposer.propose(request, caller, words, dry_run=dry_run)
 
-    def vote(self, decision: str, choice: str, person: str, face: str = "slack") -> Answer:
-        """Answer a question. Never raises for people's mistakes: the answer says why it did not count."""
+    def vote(
+        self,
+        decision: str,
+        choice: str,
+        person: str,
+        face: str = "slack",
+        *,
+        reason: str = "",
+        signed: Signed | None = None,
+    ) -> Answer:
+        """Answer a question. Never raises for people's mistakes: the answer says why it did not count.
+
+        At a terminal the answer must be signed with a key that the estate pins to this person.
+        """
         try:
-            return self._decider.vote(decision, choice, person, face)
+            return self._decider.vote(Given(decision, choice, person, face, reason.strip(), signed))
         except SignalboxError as error:
             self.refuse_click(person, f"{choice} {decision}", str(error), face)
             return Answer(str(error))
 
-    def stop(self, change_id: str, how: str, person: str, face: str = "slack") -> Answer:
-        """Roll back or abort a run under way: one click by anyone on call, or a lead."""
+    def stop(
+        self, change_id: str, how: str, person: str, face: str = "slack", *, signed: Signed | None = None
+    ) -> Answer:
+        """Roll back or abort a run under way: one click by anyone on call, or a lead; signed at a terminal."""
         try:
+            if face == "terminal":
+                check(self.estate, person, self._stop_statement(change_id, how, person), signed)
             if self.estate.role(person) not in ("on-call", "lead"):
                 raise NotAllowed("Only on-call and leads may stop a run.")
             with self.trail.record() as record:
@@ -102,6 +122,12 @@ class Desk:
             "Rolling back: traffic first." if how == "rollback" else "Stopping: what was done stays as it is."
         )
         return Answer(words, counted=True)
+
+    def _stop_statement(self, change_id: str, how: str, person: str) -> bytes:
+        with self.database.read() as session:
+            change = session.get(Change, change_id)
+        digest = change.digest if change else ""
+        return stop_statement(change_id, how, person, digest)
 
     def refuse_click(self, person: str, what: str, why: str, face: str = "slack") -> None:
         """Record a click that did not count."""
@@ -126,8 +152,8 @@ class Desk:
             shown = read(session, change) if change else None
         if shown is None:
             return None
-        ended = shown.run is not None and shown.run.ended_at is not None
-        return view(shown, self.estate, self._proof(change_id) if ended else "")
+        settled = shown.run is not None and (shown.run.settled_at or shown.run.ended_at)
+        return view(shown, self.estate, self._proof(change_id) if settled else "")
 
     def changes(self, limit: int = 20) -> list[ChangeView]:
         """The newest changes, newest first."""
@@ -152,12 +178,16 @@ class Desk:
             head = session.exec(select(Head)).first()
             living = session.exec(select(Replica).where(Replica.until > self.database.now(session))).all()
             running = session.exec(select(Change).where(col(Change.state).in_(OPEN_CHANGES))).all()
+            reviews = session.exec(
+                select(Decision).where(Decision.kind == "review", Decision.state == "open")
+            ).all()
         lines = [
             f"Estate *{estate.estate}*, {len(estate.services)} services, digest `{estate.digest[:12]}`.",
             f"{len(living)} replica{'s' if len(living) != 1 else ''} alive.",
             f"Trail: {head.size if head else 0} rows.",
         ]
         lines += [f"{c.title} ({c.id}): {c.state}." for c in running] or ["Nothing is under way."]
+        lines += [f":warning: Open: {review.question} ({review.change})." for review in reviews]
         if self.estates.complaint:
             lines.insert(0, f":warning: {self.estates.complaint}")
         return "\n".join(lines)

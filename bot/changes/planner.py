@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlmodel import col, select
 
+from bot.changes import preempt
+from bot.changes.unreconciled import unreconciled
 from bot.clock import Clock
 from bot.estate import Estate
 from bot.facts.survey import survey
@@ -51,8 +53,35 @@ class Planner:
         if found.blockers:
             return Planned(None, found, at)
         peaks = like.facts["peaks"] if like is not None else self._peaks()
-        plan = failover(estate, seen, request, peaks=peaks, durations=self._durations(), like=like)
-        return Planned(plan.model_copy(update={"facts": {**plan.facts, "peaks": dict(peaks)}}), found, at)
+        plan = failover(
+            estate,
+            seen,
+            request,
+            peaks=peaks,
+            durations=self._durations(),
+            like=like,
+            unreconciled=self._unreconciled(request),
+        )
+        stops, told = self._in_the_way(request, plan, like)
+        facts = {**plan.facts, "peaks": dict(peaks), "preempts": told}
+        return Planned(plan.model_copy(update={"facts": facts, "preempts": stops}), found, at)
+
+    def _unreconciled(self, request: Request) -> Sequence[str]:
+        if not request.planned:
+            return ()
+        with self.database.read() as session:
+            return unreconciled(session, request.to)
+
+    def _in_the_way(
+        self, request: Request, plan: Plan, like: Plan | None
+    ) -> tuple[tuple[str, ...], list[str]]:
+        """Runs that this plan stops; one that was approved and has ended meanwhile is no reason to ask again."""
+        with self.database.read() as session:
+            found = preempt.runs_in_the_way(session, request, plan.blocks)
+        stops = tuple(run.id for run, _ in found)
+        if like is not None and set(stops) <= set(like.preempts):
+            stops = like.preempts
+        return stops, [preempt.told(run, change) for run, change in found]
 
     def _peaks(self) -> Mapping[str, int]:
         since = int(self.clock.now() // 3600) - _PEAK_HOURS

@@ -6,12 +6,12 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, select
-
+from bot.changes import glass
 from bot.changes.estates import Estates
 from bot.changes.planner import Planned, Planner
+from bot.changes.preempt import refuse_second
 from bot.clock import span
-from bot.errors import Blocked, Refused
+from bot.errors import Refused
 from bot.estate import Estate
 from bot.plan import Plan
 from bot.policy import check_asker
@@ -21,8 +21,6 @@ from bot.trail.append import Record, Trail
 from bot.trail.event import Event, Name
 from runbooks.preflight import Preflight
 from runbooks.request import Request
-
-OPEN_CHANGES = ("proposed", "running")
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Proposer:
         check_asker(estate, kind, caller.person, caller.where, face=caller.face)
         if not dry_run:
             with self.trail.database.read() as session:
-                refuse_second(session)
+                refuse_second(session, request)
         planned = self.planner.plan(estate, request)
         if planned.plan is None:
             raise Refused(
@@ -66,7 +64,7 @@ class Proposer:
             if not dry_run:
                 # The trail's head is locked first, so that of two who ask at once the second sees the first.
                 record.lock()
-                refuse_second(record.session)
+                refuse_second(record.session, request)
             record.session.add(change)
             if dry_run:
                 change.closed_at = change.created_at
@@ -117,28 +115,16 @@ class Proposer:
         return estate.slack.channels.get("ops") or next(iter(estate.slack.channels.values()), "")
 
 
-def refuse_second(session: Session) -> None:
-    """One train per block: another open change is named. Raises Blocked."""
-    other = session.exec(
-        select(Change).where(col(Change.state).in_(OPEN_CHANGES)).order_by(col(Change.created_at)).limit(1)
-    ).first()
-    if other is not None:
-        state = "is running" if other.state == "running" else "waits for approval"
-        raise Blocked(
-            f"{other.title} ({other.id}) {state} already; two changes never hold the same resources.",
-            then=f"See its thread, or /runs show {other.id}.",
-        )
-
-
 def ask(record: Record, estate: Estate, change: Change, now: float) -> None:
     """Open the approval of a change's plan; its time runs from `now`."""
     rule = estate.policy.get(change.kind) or estate.policy[change.kind.split("-", 1)[0]]
+    options = ["approve", "deny", "cancel"] + [glass.BREAK] * glass.offered(estate, change.kind)
     decision = Decision(
         id=secrets.token_hex(6),
         change=change.id,
         kind="approval",
         question=change.title,
-        options="approve,deny,cancel",
+        options=",".join(options),
         roles=rule.approve.role,
         quorum=rule.approve.quorum,
         excluded=change.requester,
@@ -177,6 +163,7 @@ def _planned_event(name: Name, change: Change, plan: Plan, found: Preflight) -> 
             "runbook": plan.runbook,
             "steps": [f"{s.id} {s.do}" for s in plan.steps],
             "bounds": plan.bounds,
+            "preempts": list(plan.preempts),
             "order": found.order,
             "losses": list(found.losses)[:20],
             "warnings": list(found.warnings)[:20],

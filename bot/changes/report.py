@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from bot.changes import glass
 from bot.changes.views import Figure, ReportView, RunView
 from bot.clock import iso, span
 from bot.estate import Estate
@@ -15,7 +16,9 @@ from bot.store.tables import Change, Decision, StepRow
 _OUTCOME = {
     "done": "Production runs in {to}.",
     "rolled_back": "Rolled back: everything that was done is undone.",
+    "standing": "Production runs in {to}. {old} is still to be fenced; the run stays open until it is.",
     "aborted": "Stopped by hand: what was done stays as it is.",
+    "preempted": "Stopped by a failover that goes before: what was done stays as it is.",
 }
 
 
@@ -31,11 +34,12 @@ def report_of(
     plan: Plan,
     run: RunView,
     rows: Sequence[StepRow],
-    approvals: Sequence[Decision],
+    decisions: Sequence[Decision],
     estate: Estate,
     trail_words: str,
 ) -> ReportView:
-    """The report of an ended run. Unknown figures say so; nothing is rounded up to good."""
+    """The report of a run that has settled or ended. Unknown figures say so; nothing is rounded up to good."""
+    approvals = [d for d in decisions if d.kind == "approval"]
     evidence: dict[str, dict[str, Any]] = {row.step: json.loads(row.evidence) for row in rows if row.evidence}
     outage = _outage(evidence)
     parts = _parts(change, plan, rows, approvals, outage)
@@ -57,18 +61,23 @@ def report_of(
     ]
     titles = {step.id: step.title or step.id for step in plan.steps}
     notes = [f"{titles.get(row.step, row.step)}: {_open_end(row)}" for row in rows if row.state in _OPEN_ENDS]
-    if any(row.step.startswith("fence/") and row.state == "unconfirmed" for row in rows):
+    fenced = any(row.step == "fence/standing" and row.state == "done" for row in rows)
+    tried = [row for row in rows if row.step.startswith("fence/") and row.state == "unconfirmed"]
+    if tried and not fenced:
         notes.insert(0, _UNFENCED.format(old=plan.request.get("from", "the old Region")))
-    if run.state == "aborted":
+    notes += [_review(d) for d in decisions if d.kind == "review"]
+    if run.state in ("aborted", "preempted"):
         notes += [
             f"{titles.get(row.step, row.step)}: left {'unfinished' if row.state == 'active' else 'held'}."
             for row in rows
             if row.state in ("active", "held")
         ]
+    moved = run.state in ("done", "standing")
+    places = {"to": plan.request.get("to", "the target"), "old": plan.request.get("from", "the old Region")}
     return ReportView(
-        outcome=_OUTCOME[run.state].format(to=plan.request.get("to", "the target")),
-        figures=tuple(figures) if run.state == "done" else (),
-        rto_parts=tuple(parts) if run.state == "done" else (),
+        outcome=_OUTCOME[run.state].format(**places),
+        figures=tuple(figures) if moved else (),
+        rto_parts=tuple(parts) if moved else (),
         rto_seconds=total,
         rto_objective=objective.rto_seconds,
         rpo=tuple(rpo),
@@ -84,6 +93,12 @@ def report_of(
     )
 
 
+def _review(decision: Decision) -> str:
+    if decision.state == "decided":
+        return "Started by break-glass; its review is closed."
+    return "Started by break-glass, without an approval: its review is open until two others have closed it."
+
+
 def _open_end(row: StepRow) -> str:
     why = row.why.split(": ", 1)[0] if row.state == "skipped" else row.why
     return f"{_OPEN_ENDS[row.state]} ({why.rstrip('.')})."
@@ -95,7 +110,7 @@ def _parts(
     """RTO in four: detect (outage → request), decide (→ approval), execute (→ last change), verify (→ seen good)."""
     ended = {row.step: row.ended_at for row in rows if row.ended_at is not None and row.state == "done"}
     approved = max(
-        (d.decided_at for d in approvals if d.decided_at and d.outcome == "approve"),
+        (d.decided_at for d in approvals if d.decided_at and d.outcome in ("approve", glass.BREAK)),
         default=change.created_at,
     )
     phases = {step.id: step.phase for step in plan.steps}

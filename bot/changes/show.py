@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
 
+from bot.actions.kinds import KINDS
+from bot.changes import glass
 from bot.changes.report import report_of
 from bot.changes.views import ChangeView, DecisionView, Option, RunView, StepView, VoteView
 from bot.clock import span
@@ -20,6 +22,8 @@ _BUTTONS = {
     "retry": Option("retry", "Retry", "primary"),
     "skip": Option("skip", "Skip", "", "Go on without this step having been seen done?"),
     "rollback": Option("rollback", "Roll back", "danger", "Undo what was done, traffic first?"),
+    "acknowledge": Option("acknowledge", "Acknowledge", "primary"),
+    "close": Option("close", "Close the review", "primary"),
     "abort": Option("abort", "Abort", "danger", "Stop here and leave everything as it is now?"),
 }
 
@@ -82,15 +86,17 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
         expect_seconds=plan.critical_path_seconds(),
         rto_objective=estate.objectives.rto_seconds,
         clock_started=change.created_at,
-        approval=_decision(approvals[-1], shown.votes, estate) if approvals else None,
+        approval=_approval(approvals[-1], change, shown.votes, estate) if approvals else None,
         holds=tuple(
-            _decision(d, shown.votes, estate, committed=run is not None and run.committed)
+            _decision(d, shown.votes, estate, plan, committed=run is not None and run.committed)
             for d in shown.decisions
             if d.kind == "hold"
         ),
+        reviews=tuple(_decision(d, shown.votes, estate, plan) for d in shown.decisions if d.kind == "review"),
+        preempts=tuple(facts.get("preempts", ())),
         run=run,
-        report=report_of(change, plan, run, shown.steps, approvals, estate, trail_words)
-        if run and run.ended_at
+        report=report_of(change, plan, run, shown.steps, shown.decisions, estate, trail_words)
+        if run and (run.settled_at or run.ended_at)
         else None,
     )
 
@@ -111,13 +117,17 @@ def _run(shown: Shown) -> RunView:
         steps=tuple(_step(s, rows.get(s.id)) for s in plan.steps),
         back=tuple(_step(s, rows.get(s.id)) for s in back.steps) if back else (),
         owner=run.owner,
+        settled_at=run.settled_at,
     )
 
 
 def _step(step: Step, row: StepRow | None) -> StepView:
+    title = step.title or step.id
+    if row and row.instead and step.instead is not None:
+        title = f"{title} ({step.instead.label or 'the other way'})"
     return StepView(
         id=step.id,
-        title=step.title or step.id,
+        title=title,
         phase=step.phase,
         state=row.state if row else "pending",
         why=row.why if row else "",
@@ -126,25 +136,45 @@ def _step(step: Step, row: StepRow | None) -> StepView:
         expect_seconds=step.expect_seconds,
         commits=step.commits,
         attempts=row.attempts if row else 0,
+        standing=step.standing,
     )
 
 
+def _approval(decision: Decision, change: Change, votes: tuple[Vote, ...], estate: Estate) -> DecisionView:
+    """The approval, with when and by whom the glass may be broken; that button is not there before its time."""
+    found = _decision(decision, votes, estate, None)
+    at = glass.from_when(estate, change)
+    if glass.BREAK not in decision.options.split(",") or at is None or estate.break_glass is None:
+        return found
+    by = tuple(p for p, role in estate.people.items() if role in estate.break_glass.by)
+    return replace(found, glass_at=at, glass_by=by)
+
+
 def _decision(
-    decision: Decision, votes: tuple[Vote, ...], estate: Estate, *, committed: bool = False
+    decision: Decision,
+    votes: tuple[Vote, ...],
+    estate: Estate,
+    plan: Plan | None,
+    *,
+    committed: bool = False,
 ) -> DecisionView:
     # A question that was opened before the point of no return offers no way back after it.
-    offered = [name for name in decision.options.split(",") if not (committed and name == "rollback")]
+    gone = {glass.BREAK, "rollback"} if committed else {glass.BREAK}
     roles = tuple(decision.roles.split(","))
     excluded = decision.excluded.split(",")
     return DecisionView(
         id=decision.id,
         kind=decision.kind,
         question=decision.question,
-        options=tuple(_BUTTONS[name] for name in offered),
+        options=tuple(
+            _button(name, decision, plan) for name in decision.options.split(",") if name not in gone
+        ),
         roles=roles,
         deciders=tuple(p for p, role in estate.people.items() if role in roles and p not in excluded),
         quorum=decision.quorum,
-        votes=tuple(VoteView(v.person, v.choice, v.at) for v in votes if v.decision == decision.id),
+        votes=tuple(
+            VoteView(v.person, v.choice, v.at, v.reason, v.face) for v in votes if v.decision == decision.id
+        ),
         state=decision.state,
         outcome=decision.outcome,
         by=decision.by,
@@ -153,7 +183,17 @@ def _decision(
         decided_at=decision.decided_at,
         step=decision.step,
         digest=decision.digest,
+        emergency=decision.emergency,
+        reason_needed=decision.kind == "review",
     )
+
+
+def _button(name: str, decision: Decision, plan: Plan | None) -> Option:
+    if name != "instead":
+        return _BUTTONS[name]
+    other = plan.step(decision.step).instead if plan else None
+    label = (other.label if other else "") or "The other way"
+    return Option("instead", label, "danger", f"{KINDS[other.do].describe(other.args)}?" if other else "")
 
 
 def _bound(name: str, value: int) -> str:

@@ -52,8 +52,14 @@ def statement(what: Mapping[str, str]) -> bytes:
     return canonical({PURPOSE: VERSION, **what})
 
 
-def check(estate: Estate, person: str, message: bytes, signed: Signed) -> None:
+def check(estate: Estate, person: str, message: bytes, signed: Signed | None) -> None:
     """Whether this person signed this message with a key that the estate pins. Raises NotAllowed with the reason."""
+    if signed is None:
+        raise NotAllowed(
+            "At a terminal an answer is signed, since nobody there vouches for who you are.",
+            not_done=_NOT_COUNTED,
+            then="Use `signalbox decide`, with --key or an SSH agent.",
+        )
     pinned = estate.keys.get(person, ())
     if not pinned:
         raise NotAllowed(

@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import col, select
 
-from bot.engine.ending import end_run, turn_back
+from bot.engine.ending import end_run, settle_run, turn_back
 from bot.engine.lease import OPEN, Lease
-from bot.engine.moves import Progress, State, moves
+from bot.engine.moves import Progress, State, blocks_left, moves
 from bot.engine.visit import Visitor
 from bot.errors import LeaseLost, SignalboxError
 from bot.plan import Plan
@@ -146,33 +146,41 @@ class Engine:
                 return
             driven.ready = True
         driven.busy = {step: future for step, future in driven.busy.items() if not future.done()}
-        if run.stop and run.state == "running":
+        if run.stop and (run.stop == "preempt" or run.state != "rolling_back"):
             if not driven.busy:
-                turn_back(self._visitor, run, self._plan(driven, run, "plan"), rows)
-                driven.wake.clear()
+                self._stop_run(driven, run, rows)
+            return
+        if run.stop == "abort":
+            if not driven.busy:
+                end_run(self._visitor, run, "aborted")
             return
         plan = self._plan(driven, run, "back" if run.state == "rolling_back" else "plan")
         now = self._clock.now()
         # A clock that was set back must not let a step sleep until the old time comes round again.
         driven.wake = {step: at if at <= now + _LONGEST_SLEEP else 0.0 for step, at in driven.wake.items()}
-        standing = {
+        progress = {
             step: Progress(
                 State(row.state), driven.wake.get(step, row.wake_at) if row.state == State.ACTIVE else 0.0
             )
             for step, row in rows.items()
         }
-        if run.stop == "abort" and run.state == "rolling_back":
-            if not driven.busy:
-                end_run(self._visitor, run, "aborted")
-            return
-        todo = moves(plan, standing, now)
+        todo = moves(plan, progress, now)
         if todo.ended:
             if not driven.busy:
                 end_run(self._visitor, run, "rolled_back" if run.state == "rolling_back" else "done")
             return
+        if todo.settled and run.state == "running":
+            settle_run(self._visitor, run, blocks_left(plan, progress))
         for step_id in todo.visit:
             if step_id not in driven.busy:
                 driven.busy[step_id] = self._pool.submit(self._visit, run, plan, step_id, driven)
+
+    def _stop_run(self, driven: _Driven, run: Run, rows: dict[str, StepRow]) -> None:
+        if run.stop == "preempt":
+            end_run(self._visitor, run, "preempted")
+        else:
+            turn_back(self._visitor, run, self._plan(driven, run, "plan"), rows)
+            driven.wake.clear()
 
     def _visit(self, run: Run, plan: Plan, step_id: str, driven: _Driven) -> None:
         try:

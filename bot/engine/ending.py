@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
 from bot.engine.moves import State
@@ -16,21 +19,48 @@ def end_run(visitor: Visitor, run: Run, state: str) -> None:
     """Close the run and its change, give its blocks back, void its open questions."""
     with visitor.trail.record() as record:
         current = visitor.lease.check(record.session, run.id)
+        close_run(record, current, state, visitor.ports.clock.now())
+
+
+def close_run(record: Record, run: Run, state: str, now: float) -> None:
+    """The same within a transaction; the caller holds the run's row and the right to end it."""
+    run.state, run.ended_at = state, now
+    if state == "done":
+        run.settled_at = run.settled_at or now
+    record.session.add(run)
+    for block in record.session.exec(select(Block).where(Block.run == run.id)):
+        record.session.delete(block)
+    void_questions(record, Decision.run == run.id, now)
+    change = record.session.get_one(Change, run.change)
+    change.state, change.closed_at = state, now
+    record.session.add(change)
+    detail = {"state": state}
+    record.add(Event(name=Name.RUN_ENDED, actor=run.person, change=change.id, run=run.id, detail=detail))
+    record.add(Event(name=Name.CHANGE_CLOSED, change=change.id, run=run.id, detail=detail))
+
+
+def settle_run(visitor: Visitor, run: Run, still_needed: Collection[str]) -> None:
+    """All but the standing steps have ended: the change counts, and only their blocks stay taken."""
+    with visitor.trail.record() as record:
+        current = visitor.lease.check(record.session, run.id)
         now = visitor.ports.clock.now()
-        current.state, current.ended_at = state, now
+        current.state, current.settled_at = "standing", now
         record.session.add(current)
         for block in record.session.exec(select(Block).where(Block.run == run.id)):
-            record.session.delete(block)
-        _void_questions(record, run, now)
+            if block.resource not in still_needed:
+                record.session.delete(block)
         change = record.session.get_one(Change, run.change)
-        change.state, change.closed_at = state, now
+        change.state = "standing"
         record.session.add(change)
         record.add(
             Event(
-                name=Name.RUN_ENDED, actor=run.person, change=run.change, run=run.id, detail={"state": state}
+                name=Name.RUN_SETTLED,
+                actor=run.person,
+                change=run.change,
+                run=run.id,
+                detail={"blocks": sorted(still_needed)},
             )
         )
-        record.add(Event(name=Name.CHANGE_CLOSED, change=run.change, run=run.id, detail={"state": state}))
 
 
 def turn_back(visitor: Visitor, run: Run, plan: Plan, rows: dict[str, StepRow]) -> None:
@@ -54,7 +84,7 @@ def turn_back(visitor: Visitor, run: Run, plan: Plan, rows: dict[str, StepRow]) 
             record.session.add(
                 StepRow(run=run.id, step=step.id, ordinal=known + index, state=State.PENDING, since=now)
             )
-        _void_questions(record, run, now)
+        void_questions(record, Decision.run == run.id, now)
         record.add(
             Event(
                 name=Name.RUN_STOPPING,
@@ -66,9 +96,10 @@ def turn_back(visitor: Visitor, run: Run, plan: Plan, rows: dict[str, StepRow]) 
         )
 
 
-def _void_questions(record: Record, run: Run, now: float) -> None:
+def void_questions(record: Record, of: ColumnElement[bool] | bool, now: float) -> None:
+    """Close open questions without an answer; reviews stay, whatever becomes of what they review."""
     open_ones = record.session.exec(
-        select(Decision).where(Decision.run == run.id, col(Decision.state) == "open")
+        select(Decision).where(of, col(Decision.state) == "open", col(Decision.kind) != "review")
     ).all()
     for decision in open_ones:
         decision.state, decision.decided_at = "void", now
@@ -76,8 +107,8 @@ def _void_questions(record: Record, run: Run, now: float) -> None:
         record.add(
             Event(
                 name=Name.DECISION_VOIDED,
-                change=run.change,
-                run=run.id,
+                change=decision.change,
+                run=decision.run,
                 step=decision.step,
                 detail={"decision": decision.id},
             )

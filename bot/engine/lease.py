@@ -18,7 +18,8 @@ from bot.trail.event import Event, Name
 CALL_SECONDS = 9.0
 """Longest that one mutating call may last: connecting, then waiting for the answer."""
 
-OPEN = ("running", "rolling_back")
+OPEN = ("running", "rolling_back", "standing")
+"""States of a run that somebody drives."""
 
 
 class Lease:

@@ -22,7 +22,7 @@ class Intents:
         self._database = database
         self._trail = trail
         self._lease = lease
-        self._open: dict[str, tuple[str, str, str, str]] = {}
+        self._open: dict[str, tuple[str, str, str, str, float]] = {}
 
     def intent(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> str:
         """Commit what is about to be done. Raises TrailError or LeaseLost, and then the call must not be made."""
@@ -54,20 +54,26 @@ class Intents:
                     },
                 )
             )
-            self._open[token] = (act.person, run.change, act.run, act.step)
+            self._open[token] = (act.person, run.change, act.run, act.step, row.call_until)
         return token
 
     def outcome(self, intent: str, *, ok: bool | None, request_id: str, error: str = "") -> None:
         """What came of it; written even when the lease is gone, since the call was made."""
-        person, change, run, step = self._open.pop(intent)
-        self._trail.note(
-            Event(
-                name=Name.CALL_OUTCOME,
-                actor=person,
-                change=change,
-                run=run,
-                step=step,
-                ok=ok,
-                detail={"intent": intent, "request_id": request_id, "error": error[:500]},
+        person, change, run, step, until = self._open.pop(intent)
+        with self._trail.record() as record:
+            row = record.session.get(StepRow, (run, step))
+            if row is not None and row.call_until == until:
+                # Nothing is under way any more: whoever waits for this call need not wait its time out.
+                row.call_until = min(until, self._database.now(record.session))
+                record.session.add(row)
+            record.add(
+                Event(
+                    name=Name.CALL_OUTCOME,
+                    actor=person,
+                    change=change,
+                    run=run,
+                    step=step,
+                    ok=ok,
+                    detail={"intent": intent, "request_id": request_id, "error": error[:500]},
+                )
             )
-        )

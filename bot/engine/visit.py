@@ -12,11 +12,11 @@ import structlog
 from bot.act import Act, acting
 from bot.action import Action, Kinds
 from bot.canon import NotCanonical, canonical
-from bot.engine.judge import Attempts, Next, after
+from bot.engine.judge import Attempts, Next, after, after_standing
 from bot.engine.lease import Lease
 from bot.engine.moves import State
-from bot.errors import LeaseLost, OutsideError, SignalboxError
-from bot.plan import Plan, Step
+from bot.errors import LeaseLost, OutsideError, SignalboxError, Throttled
+from bot.plan import Ask, Plan, Step
 from bot.ports import Ports
 from bot.store.tables import Decision, Duration, Run, StepRow
 from bot.trail.append import Record, Trail
@@ -24,6 +24,8 @@ from bot.trail.event import Event, Name
 from bot.verdict import Verdict, failed, unknown
 
 log = structlog.get_logger()
+_THROTTLED_SECONDS = 2.0
+"""Of the calendar: how long a throttled call waits at least before it is made again."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,12 @@ class Visitor:
         Raises TrailError when nothing could be recorded (and nothing was done), LeaseLost when another
         replica owns the run.
         """
-        action = self.kinds.get(step.do)
         row = self._begin(run, step)
         if row.state != State.ACTIVE:
             return 0
+        if row.instead and step.instead is not None:
+            step = step.model_copy(update={"do": step.instead.do, "args": step.instead.args, "instead": None})
+        action = self.kinds.get(step.do)
         if action is None:
             self._hold(run, plan, step, failed(f"this version of Signalbox does not know {step.do}"), "")
             return 0
@@ -52,16 +56,23 @@ class Visitor:
             verdict = self._look(action, step)
             now = self.ports.clock.now()
             history = Attempts(row.since, row.attempts, row.applied_at)
-            then, why = after(verdict, action, history, now)
+            if step.standing:
+                then, why = after_standing(verdict, action, history, now), ""
+            else:
+                then, why = after(verdict, action, history, now)
             if then == Next.DONE:
                 self._end(run, step, State.DONE, Name.STEP_DONE, verdict)
                 return 0
+            if step.ask is not None:
+                self._hold(run, plan, step, verdict, verdict.why)
+                return 0
+            if then == Next.ASK and step.on_fail == "hold" and not row.asked:
+                self._ask(run, plan, step, verdict)
             if then == Next.GIVE_UP:
                 self._give_up(run, plan, step, verdict, why)
                 return 0
             if then == Next.ACT:
-                self._act(run, step, action, verdict)
-                return self.ports.clock.now() + min(1, action.poll)
+                return self._act(run, step, action, verdict)
             self._note(run, step, row, verdict)
             return now + action.poll
 
@@ -89,7 +100,8 @@ class Visitor:
             record.add(self._event(Name.STEP_STARTED, run, step, do=step.do))
         return row
 
-    def _act(self, run: Run, step: Step, action: Action, verdict: Verdict) -> None:
+    def _act(self, run: Run, step: Step, action: Action, verdict: Verdict) -> float:
+        """Act once; when to look at what came of it."""
         assert action.apply is not None
         with self.trail.record() as record:
             current = self.lease.check(record.session, run.id, margin=self.lease.call_seconds, acting=True)
@@ -104,6 +116,9 @@ class Visitor:
                 record.add(self._event(Name.RUN_COMMITTED, run, step))
         try:
             action.apply(self.ports, step.args)
+        except Throttled as error:
+            self._note(run, step, row, unknown(str(error)), force=True, uncounted=True)
+            return self.ports.clock.now() + max(_THROTTLED_SECONDS, action.poll)
         except OutsideError as error:
             # The next look tells what the world made of it; the reason is kept for people.
             log.warning("step.call_failed", run=run.id, step=step.id, error=str(error))
@@ -118,14 +133,25 @@ class Visitor:
                 unknown(f"Signalbox itself failed while acting (error {_report(error, step)})"),
                 force=True,
             )
+        return self.ports.clock.now() + min(1, action.poll)
 
-    def _note(self, run: Run, step: Step, row: StepRow, verdict: Verdict, *, force: bool = False) -> None:
+    def _note(
+        self,
+        run: Run,
+        step: Step,
+        row: StepRow,
+        verdict: Verdict,
+        *,
+        force: bool = False,
+        uncounted: bool = False,
+    ) -> None:
         if verdict.why == row.why and not force:
             return
         with self.trail.record() as record:
             self.lease.check(record.session, run.id)
             fresh = _active(record, run, step)
             fresh.why, fresh.verdict = verdict.why, verdict.kind
+            fresh.attempts -= uncounted
             record.session.add(fresh)
             record.add(
                 self._event(Name.STEP_SEEN, run, step, verdict=str(verdict.kind), why=verdict.why[:500])
@@ -141,7 +167,8 @@ class Visitor:
     ) -> None:
         now = self.ports.clock.now()
         row = _active(record, run, step)
-        if state == State.DONE and row.started_at is not None and row.retry == 0:
+        usual = row.retry == 0 and not row.instead and not step.standing
+        if state == State.DONE and row.started_at is not None and usual:
             record.session.add(Duration(kind=step.do, seconds=now - row.started_at))
         row.state, row.since, row.ended_at = state, now, now
         row.verdict, row.why = verdict.kind, verdict.why
@@ -151,6 +178,16 @@ class Visitor:
         record.add(
             self._event(name, run, step, verdict=str(verdict.kind), why=verdict.why[:500], evidence=evidence)
         )
+        if row.asked:
+            self._withdraw(record, run, step, row.asked, now)
+
+    def _withdraw(self, record: Record, run: Run, step: Step, decision_id: str, now: float) -> None:
+        """The world has answered what people were asked."""
+        decision = record.session.get_one(Decision, decision_id)
+        if decision.state == "open":
+            decision.state, decision.decided_at, decision.outcome = "void", now, "seen done meanwhile"
+            record.session.add(decision)
+            record.add(self._event(Name.DECISION_VOIDED, run, step, decision=decision.id))
 
     def _give_up(self, run: Run, plan: Plan, step: Step, verdict: Verdict, why: str) -> None:
         if step.on_fail == "go_on":
@@ -167,49 +204,64 @@ class Visitor:
     def _hold(self, run: Run, plan: Plan, step: Step, verdict: Verdict, why: str) -> None:
         with self.trail.record() as record:
             current = self.lease.check(record.session, run.id)
-            now = self.ports.clock.now()
             row = _active(record, run, step)
-            row.state, row.since, row.verdict, row.why = State.HELD, now, verdict.kind, why or verdict.why
+            row.state, row.since = State.HELD, self.ports.clock.now()
+            row.verdict, row.why = verdict.kind, why or verdict.why
             record.session.add(row)
-            decision = Decision(
-                id=uuid.uuid4().hex[:12],
-                change=run.change,
-                run=run.id,
-                step=step.id,
-                kind="hold",
-                question=f"{step.title or step.id}: {row.why}",
-                options=",".join(
-                    hold_options(step, committed=current.committed, back=current.state == "rolling_back")
-                ),
-                roles="on-call,lead",
-                quorum=1,
-                digest=plan.digest,
-                state="open",
-                created_at=now,
-            )
-            record.session.add(decision)
             record.add(self._event(Name.STEP_HELD, run, step, verdict=str(verdict.kind), why=row.why[:500]))
-            record.add(
-                self._event(
-                    Name.DECISION_OPENED,
-                    run,
-                    step,
-                    decision=decision.id,
-                    kind="hold",
-                    options=decision.options,
-                )
+            self._open(record, current, plan, step, row.why, hold_options(step, current))
+
+    def _ask(self, run: Run, plan: Plan, step: Step, verdict: Verdict) -> None:
+        """Ask people about a step that stands, which is looked at all the same."""
+        if not step.skippable:
+            return
+        with self.trail.record() as record:
+            current = self.lease.check(record.session, run.id)
+            row = _active(record, run, step)
+            row.why, row.verdict = verdict.why, verdict.kind
+            record.add(self._event(Name.STEP_ASKED, run, step, why=row.why[:500]))
+            row.asked = self._open(record, current, plan, step, row.why, ["skip"])
+            record.session.add(row)
+
+    def _open(self, record: Record, run: Run, plan: Plan, step: Step, why: str, options: list[str]) -> str:
+        """Open the question of a step; returns the decision's id."""
+        asked = step.ask or Ask(options=(), roles=("on-call", "lead"))
+        decision = Decision(
+            id=uuid.uuid4().hex[:12],
+            change=run.change,
+            run=run.id,
+            step=step.id,
+            kind="hold",
+            question=f"{step.title or step.id}: {why}",
+            options=",".join(options),
+            roles=",".join(asked.roles),
+            quorum=asked.quorum,
+            digest=plan.digest,
+            state="open",
+            created_at=self.ports.clock.now(),
+        )
+        record.session.add(decision)
+        record.add(
+            self._event(
+                Name.DECISION_OPENED, run, step, decision=decision.id, kind="hold", options=decision.options
             )
+        )
+        return decision.id
 
     def _event(self, name: Name, run: Run, step: Step, **detail: Any) -> Event:
         return Event(name=name, actor=run.person, change=run.change, run=run.id, step=step.id, detail=detail)
 
 
-def hold_options(step: Step, *, committed: bool, back: bool) -> list[str]:
+def hold_options(step: Step, run: Run) -> list[str]:
     """The ways out of a hold: no way back past the point of no return, no skip of what must be seen."""
+    if step.ask is not None:
+        return list(step.ask.options)
     options = ["retry"]
+    if step.instead is not None:
+        options.append("instead")
     if step.skippable:
         options.append("skip")
-    if not committed and not back:
+    if not run.committed and run.state == "running":
         options.append("rollback")
     options.append("abort")
     return options

@@ -1,0 +1,144 @@
+"""An unplanned failover goes before everything else: it stops what is in its way and takes its place."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Sequence
+
+from sqlmodel import Session, col, select
+
+from bot.clock import Clock
+from bot.engine.ending import close_run, void_questions
+from bot.engine.lease import CALL_SECONDS, OPEN
+from bot.engine.moves import State
+from bot.errors import Blocked
+from bot.store.database import Database
+from bot.store.tables import Block, Change, Decision, Run, StepRow
+from bot.trail.append import Record, Trail
+from bot.trail.event import Event, Name
+from runbooks.request import Request
+
+OPEN_CHANGES = ("proposed", "running", "standing")
+_GLANCE_SECONDS = 0.05
+_STATES = {"proposed": "waits for approval", "standing": "waits for the Region that was left to be fenced"}
+
+
+def refuse_second(session: Session, request: Request) -> None:
+    """One train per block: another open change is named. Raises Blocked.
+
+    An unplanned failover passes, unless one to the same Region is open already: it takes over what it finds.
+    """
+    for other in open_changes(session):
+        if may_preempt(request, other):
+            continue
+        state = _STATES.get(other.state, "is running")
+        raise Blocked(
+            f"{other.title} ({other.id}) {state} already; two changes never hold the same resources.",
+            then=f"See its thread, or /runs show {other.id}.",
+        )
+
+
+def open_changes(session: Session) -> Sequence[Change]:
+    """Changes that are asked for or under way, oldest first."""
+    return session.exec(
+        select(Change).where(col(Change.state).in_(OPEN_CHANGES)).order_by(col(Change.created_at))
+    ).all()
+
+
+def may_preempt(request: Request, other: Change) -> bool:
+    """Whether this request may stop that change."""
+    if request.planned:
+        return False
+    same_way = other.kind == "failover" and json.loads(other.request).get("to") == request.to
+    return not same_way
+
+
+def runs_in_the_way(session: Session, request: Request, blocks: Collection[str]) -> list[tuple[Run, Change]]:
+    """Runs that hold a resource of these and that this request may stop, oldest first."""
+    holders = set(session.exec(select(Block.run).where(col(Block.resource).in_(list(blocks)))).all())
+    found = session.exec(
+        select(Run, Change)
+        .where(Run.change == Change.id, col(Run.id).in_(holders), col(Run.state).in_(OPEN))
+        .order_by(col(Run.started_at))
+    ).all()
+    return [(run, change) for run, change in found if may_preempt(request, change)]
+
+
+def told(run: Run, change: Change) -> str:
+    """What is stopped, as people who approve read it."""
+    state = {"rolling_back": "rolling back", "standing": "waiting for its fence"}.get(run.state, "running")
+    return f"{change.title} ({change.id}), {state}: it ends where it is and its rollback is disarmed."
+
+
+def halt(trail: Trail, clock: Clock, run_ids: Collection[str], by: Change) -> None:
+    """Let nothing new start in these runs and wait, at most as long as a call may last, for what is under way.
+
+    From the first commit on no call of theirs leaves any more. Their own replica may end them before we do.
+    """
+    with trail.database.read() as session:
+        found = session.exec(select(Run.id).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN)))
+        if not (halted := list(found)):
+            return
+    with trail.record() as record:
+        for run in record.session.exec(select(Run).where(col(Run.id).in_(halted)).with_for_update()):
+            run.stop = "preempt"
+            record.session.add(run)
+            change = record.session.get_one(Change, run.change)
+            change.note = (
+                f"Pre-empted by {by.title} ({by.id}): what was done stays, its rollback is disarmed."
+            )
+            record.session.add(change)
+            record.add(
+                Event(
+                    name=Name.RUN_STOPPING,
+                    actor=by.requester,
+                    change=run.change,
+                    run=run.id,
+                    detail={"how": "preempt", "by": by.id},
+                )
+            )
+    never, end = threading.Event(), clock.monotonic() + CALL_SECONDS + 1
+    while clock.monotonic() < end and _calls_in_flight(trail.database, halted):
+        never.wait(_GLANCE_SECONDS)
+
+
+def _calls_in_flight(database: Database, run_ids: Collection[str]) -> bool:
+    with database.read() as session:
+        rows = session.exec(
+            select(StepRow.call_until).where(
+                col(StepRow.run).in_(list(run_ids)), StepRow.state == State.ACTIVE
+            )
+        ).all()
+        return max(rows, default=0.0) > database.now(session)
+
+
+def take_over(record: Record, run_ids: Collection[str], by: Change, now: float) -> None:
+    """End these runs, whoever drives them, and withdraw every other proposal: in the new run's own transaction."""
+    session = record.session
+    for run in session.exec(
+        select(Run).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN)).with_for_update()
+    ):
+        close_run(record, run, "preempted", now)
+        record.add(
+            Event(
+                name=Name.RUN_PREEMPTED,
+                actor=by.requester,
+                change=run.change,
+                run=run.id,
+                detail={"by": by.id},
+            )
+        )
+    for other in open_changes(session):
+        if other.state == "proposed" and other.id != by.id:
+            other.state, other.closed_at = "void", now
+            other.note = f"Withdrawn: {by.title} ({by.id}) goes first."
+            session.add(other)
+            void_questions(record, Decision.change == other.id, now)
+            record.add(
+                Event(
+                    name=Name.CHANGE_CLOSED,
+                    change=other.id,
+                    detail={"state": "void", "why": other.note[:500]},
+                )
+            )

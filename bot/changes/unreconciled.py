@@ -1,0 +1,44 @@
+"""Writes that failovers lost, or may have lost, and that nobody has signed off yet."""
+
+from __future__ import annotations
+
+import json
+
+from sqlmodel import Session, col, select
+
+from bot.clock import iso
+from bot.plan import Plan
+from bot.store.tables import Change, Run, StepRow
+
+
+def unreconciled(session: Session, back_to: str) -> list[str]:
+    """A sentence for each unplanned failover that left this Region since the last failback to it, oldest first."""
+    found: list[str] = []
+    moved = select(Run, Change).where(Run.change == Change.id, col(Run.settled_at).is_not(None))
+    aborted = select(Run, Change).where(
+        Run.change == Change.id, col(Run.state).in_(("aborted", "preempted")), col(Run.committed).is_(True)
+    )
+    rows = [*session.exec(moved).all(), *session.exec(aborted).all()]
+    for run, change in sorted(rows, key=lambda pair: pair[0].started_at):
+        plan = Plan.model_validate_json(run.plan)
+        if plan.runbook.startswith("failback") and plan.request.get("to") == back_to:
+            found.clear()  # its own sign-off covered what came before
+        elif change.kind == "failover" and plan.request.get("from") == back_to:
+            found.append(_told(session, run, change, plan))
+    return found
+
+
+def _told(session: Session, run: Run, change: Change, plan: Plan) -> str:
+    lost: dict[str, str] = {
+        str(step.args["database"]): "unknown" for step in plan.steps if step.id.startswith("promote/")
+    }
+    paid = "unknown"
+    for row in session.exec(select(StepRow).where(StepRow.run == run.id, col(StepRow.evidence) != "")):
+        evidence = json.loads(row.evidence)
+        name = row.step.partition("/")[2]
+        if isinstance(evidence.get("loss_ms"), int) and name in lost:
+            lost[name] = f"{max(0, evidence['loss_ms']) / 1000:.1f} s"
+        if isinstance(evidence.get("payments_lost"), int):
+            paid = str(evidence["payments_lost"])
+    each = ", ".join(f"{name} {figure}" for name, figure in sorted(lost.items())) or "no database"
+    return f"{change.id} ({iso(run.started_at)[:10]}): writes lost: {each}; payments lost: {paid}"
