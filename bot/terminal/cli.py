@@ -1,8 +1,10 @@
-"""`signalbox`: serve, run, verify, doctor, manifest, sandbox. Each imports only what it needs."""
+"""`signalbox`: serve, run, decide, verify, doctor, sandbox, … Each imports only what it needs."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,10 @@ from pydantic import ValidationError
 from bot.errors import SignalboxError
 from bot.logs import configure
 from bot.settings import Settings
-from bot.terminal.live import Replica, run_command
+from bot.terminal.decide import Voter, print_questions
+from bot.terminal.decide import decide as answer
+from bot.terminal.live import Replica, follow_change, run_command
+from bot.terminal.words import console
 
 USAGE = 3
 
@@ -73,6 +78,7 @@ def run(
     *,
     person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")],
     no_wait: Annotated[bool, Parameter(negative="")] = False,
+    stay: bool | None = None,
     wiring: Wired,
 ) -> int:
     """Run a command such as "/failover us-west-2" without Slack, on the same database.
@@ -81,9 +87,73 @@ def run(
         command: the words that one would type in Slack, in quotation marks.
         person: who you are: your id under `people:` in the estate.
         no_wait: do not wait for the end; another replica drives the run.
+        stay: stay until standing steps are done, too; unless told, only when no other replica is alive.
     """
     configure("error")
-    return run_command(wiring.build(Settings()), command, person, wait=not no_wait)
+    return run_command(wiring.build(Settings()), command, person, wait=not no_wait, stay=stay)
+
+
+@app.command
+def follow(change: str = "", *, stay: bool | None = None, wiring: Wired) -> int:
+    """Follow a change that was asked for elsewhere, and drive it if nobody else does.
+
+    Args:
+        change: its id; unless told, the newest one that is open.
+        stay: stay until standing steps are done, too; unless told, only when no other replica is alive.
+    """
+    configure("error")
+    return follow_change(wiring.build(Settings()), change, stay=stay)
+
+
+@app.command
+def questions(*, wiring: Wired) -> int:
+    """List the open questions, who may answer them and what to type."""
+    configure("error")
+    desk = wiring.build(Settings()).desk
+    try:
+        return print_questions(console(), desk)
+    finally:
+        desk.database.close()
+
+
+@app.command(usage="Usage: signalbox decide [CHANGE] CHOICE --as PERSON [OPTIONS]")
+def decide(
+    *words: str,
+    person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")],
+    key: Path | None = None,
+    reason: str = "",
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    wiring: Wired,
+) -> int:
+    """Answer an open question, or end a run, signed with your key. Exit code: 0 when it counted, else 1.
+
+    Answers: approve, deny, cancel, break_glass, retry, skip, instead, acknowledge, close; rollback and abort.
+
+    Args:
+        words: the id of a change or of a question, unless only one is open; and the answer.
+        person: who you are: your id under `people:` in the estate.
+        key: file of your private Ed25519 key; unless told, the SSH agent signs (SSH_AUTH_SOCK).
+        reason: why; everyone reads it, and it is kept.
+        yes: do not ask once more.
+    """
+    configure("error")
+    tty = sys.stdin.isatty()
+    voter = Voter(
+        person,
+        key,
+        os.environ.get("SSH_AUTH_SOCK", ""),
+        ask=getpass.getpass if tty else None,
+        sure=_sure if tty and not yes else None,
+    )
+    desk = wiring.build(Settings()).desk
+    try:
+        return answer(console(), desk, words, voter, reason)
+    finally:
+        desk.database.close()
+
+
+def _sure() -> bool:
+    return input("  Sign and send it? [y/N] ").strip().lower() in ("y", "yes")
 
 
 @app.command

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from sqlmodel import select
 
 from bot.changes.desk import Desk
 from bot.changes.views import ChangeView
-from bot.clock import span
-from bot.errors import NotAllowed, SignalboxError
+from bot.errors import NotAllowed, Refused, SignalboxError
 from bot.reply import Caller, File, Proposal, Reply, Table, Text
+from bot.store.tables import Replica as ReplicaRow
+from bot.terminal.board import Board, step_line
+from bot.terminal.words import clean, console, open_questions, plan_lines, question_lines, report_lines
 
-_MARKS = {"done": "✓", "active": "…", "held": "!", "skipped": "-", "unconfirmed": "?", "pending": " "}
+_LOOK_SECONDS = 0.4
+_PATIENCE_LOOKS = 25
+"""How often in a row the database may be away before it is said; the run itself waits for it, too."""
 
 
 class Replica(Protocol):
@@ -27,86 +34,176 @@ class Replica(Protocol):
     def stop(self) -> None: ...
 
 
-def run_command(box: Replica, command: str, person: str, *, wait: bool) -> int:
+def run_command(box: Replica, command: str, person: str, *, wait: bool, stay: bool | None) -> int:
     """Run one command as this person; for a proposal, follow it to its end. Returns the exit code."""
-    console = Console()
-    started = False
-    try:
-        if box.desk.estate.role(person) is None:
-            raise NotAllowed(f"{person} is nobody in this estate.", then="Give your id with --as.")
-        box.start()
-        started = True
+    out = console()
+
+    def body() -> int:
         reply = box.desk.command(
             command, Caller(person=person, name=person, where="terminal", face="terminal")
         )
-        print_reply(console, box, reply)
+        print_reply(out, box.desk, reply)
         if isinstance(reply, Proposal) and wait and not reply.dry_run:
-            return follow(console, box, reply.change)
+            return follow(out, box.desk, reply.change, stay=stay)
+        return 0
+
+    if box.desk.estate.role(person) is None:
+        raise NotAllowed(f"{person} is nobody in this estate.", then="Give your id with --as.")
+    return _while_it_runs(box, body)
+
+
+def follow_change(box: Replica, change: str, *, stay: bool | None) -> int:
+    """Follow, and help to drive, a change that was asked for elsewhere. Returns the exit code."""
+    found = change or next((c.id for c in box.desk.changes() if c.closed_at is None), "")
+    if not found or box.desk.view(found) is None:
+        raise Refused(f"There is no change {clean(change)!r}." if change else "Nothing is under way.")
+    return _while_it_runs(box, lambda: follow(console(), box.desk, found, stay=stay))
+
+
+def _while_it_runs(box: Replica, body: Callable[[], int]) -> int:
+    started = False
+    try:
+        box.start()
+        started = True
+        return body()
     except SignalboxError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(clean(line) for line in str(error).splitlines()), file=sys.stderr)
         return 1
     finally:
         if started:
             box.stop()
-    return 0
 
 
-def print_reply(console: Console, box: Replica, reply: Reply) -> None:
+def print_reply(out: Console, desk: Desk, reply: Reply) -> None:
     """Show what a command answered."""
     if isinstance(reply, Text):
-        console.print(reply.text, markup=False)
+        for line in reply.text.splitlines():
+            out.print(clean(line))
     elif isinstance(reply, Table):
         table = RichTable(*reply.headings, title=reply.title)
         for row in reply.rows:
-            table.add_row(*row)
-        console.print(table)
+            table.add_row(*map(clean, row))
+        out.print(table, soft_wrap=False)
         if reply.note:
-            console.print(reply.note, markup=False)
+            out.print(clean(reply.note))
     elif isinstance(reply, File):
-        console.print(f"{reply.title or reply.name}: {len(reply.content)} bytes", markup=False)
-    elif (seen := box.desk.view(reply.change)) is not None:
-        _print_plan(console, seen)
+        out.print(f"{reply.title or reply.name}: {len(reply.content)} bytes")
+    elif (seen := desk.view(reply.change)) is not None:
+        for line in plan_lines(seen, steps=True):
+            out.print(clean(line))
 
 
-def follow(console: Console, box: Replica, change: str) -> int:
-    """Print what happens until the change is closed; 0 when it was done."""
-    never = threading.Event()
-    told: dict[str, str] = {}
-    while True:
-        seen = box.desk.view(change)
-        assert seen is not None
-        _tell(
-            console, told, "change", seen.state, f"{seen.title}: {seen.state.replace('_', ' ')}. {seen.note}"
+def follow(out: Console, desk: Desk, change: str, *, stay: bool | None) -> int:
+    """Show what happens until the change is closed, or only standing steps are left; 0 when production moved.
+
+    With `stay` it goes on until the standing steps have done their work, too; None stays if nobody else drives.
+    """
+    look = _Looking(desk, change)
+    told = _Told(out, desk)
+    with Board(out, look.now, desk.estate) if out.is_terminal else contextlib.nullcontext() as board:
+        reported = False
+        while True:
+            seen, now = look.now(), desk.clock.now()
+            if board is not None:
+                board.show(seen, now)
+            else:
+                told.news(seen, now)
+            if seen.closed_at is not None:
+                break
+            if seen.state == "standing" and not reported:
+                reported = True
+                told.report(seen)
+                if stay is None:
+                    stay = told.must_stay()
+                if not stay:
+                    break
+            look.wait()
+    if board is not None:
+        told.news(seen, now)
+    if not reported or seen.closed_at is not None:
+        told.report(seen)
+    return 0 if seen.state in ("done", "standing") else 1
+
+
+class _Looking:
+    """Looks at a change again and again, through a database that is away for a while."""
+
+    def __init__(self, desk: Desk, change: str) -> None:
+        self._desk = desk
+        self._change = change
+        self._never = threading.Event()
+
+    def now(self) -> ChangeView:
+        for left in reversed(range(_PATIENCE_LOOKS)):
+            try:
+                seen = self._desk.view(self._change)
+            except SignalboxError:
+                if not left:
+                    raise
+                self.wait()
+                continue
+            assert seen is not None
+            return seen
+        raise AssertionError
+
+    def wait(self) -> None:
+        self._never.wait(_LOOK_SECONDS)
+
+
+class _Told:
+    """Plain lines, each said once."""
+
+    def __init__(self, out: Console, desk: Desk) -> None:
+        self._out = out
+        self._desk = desk
+        self._said: dict[str, str] = {}
+
+    def news(self, seen: ChangeView, now: float) -> None:
+        """Print what is new since the last look."""
+        self._line(
+            "change",
+            f"{seen.state} {seen.note}",
+            f"{seen.title}: {seen.state.replace('_', ' ')}. {seen.note}",
         )
-        for hold in seen.holds:
-            _tell(console, told, hold.id, hold.state, f"! {hold.question} [{hold.state}]")
         for step in (*(seen.run.steps if seen.run else ()), *(seen.run.back if seen.run else ())):
             if step.state != "pending":
-                took = span(step.ended_at - step.started_at) if step.ended_at and step.started_at else ""
-                _tell(console, told, step.id, step.state, f"{_MARKS[step.state]} {step.title} {took}")
-        if seen.closed_at is not None:
-            if seen.report:
-                console.print(seen.report.outcome, markup=False)
-                for figure in seen.report.figures:
-                    console.print(f"  {figure.label}: {figure.value}", markup=False)
-                console.print(f"  {seen.report.trail}", markup=False)
-            return 0 if seen.state == "done" else 1
-        never.wait(0.3)
+                self._line(step.id, step.state, step_line(step, now))
+        for question in open_questions(seen):
+            broken = question.glass_at is not None and now >= question.glass_at
+            state = f"{len(question.votes)} {broken}"
+            for number, line in enumerate(question_lines(question, self._desk.estate, now)):
+                self._line(f"{question.id} {number}", state, line)
+        for question in (*seen.holds, *seen.reviews):
+            if question.state != "open" and f"{question.id} 0" in self._said:
+                self._line(
+                    question.id, question.state, f"  {question.state}: {question.outcome} {question.by}"
+                )
 
+    def report(self, seen: ChangeView) -> None:
+        """Print the report, and what is still to be done."""
+        for line in report_lines(seen):
+            self._out.print(clean(line))
+        if seen.state == "standing" and seen.run is not None:
+            for step in seen.run.steps:
+                if step.standing and step.ended_at is None:
+                    self._out.print(clean(f"  Waits on: {step.title}. {step.why}"))
 
-def _tell(console: Console, told: dict[str, str], key: str, state: str, line: str) -> None:
-    if told.get(key) != state:
-        told[key] = state
-        console.print(line.rstrip(), markup=False)
+    def must_stay(self) -> bool:
+        """Whether this process is the only one that drives, so that a standing fence would stop with it."""
+        with self._desk.database.read() as session:
+            living = session.exec(
+                select(ReplicaRow).where(ReplicaRow.until > self._desk.database.now(session))
+            ).all()
+        if len(living) > 1:
+            self._out.print("Production has moved; another replica keeps driving what still waits.")
+            return False
+        self._out.print(
+            "Production has moved. No other replica is alive, so this one stays to drive what still waits: "
+            "start another (signalbox serve), or leave with Ctrl+C and come back with signalbox follow."
+        )
+        return True
 
-
-def _print_plan(console: Console, seen: ChangeView) -> None:
-    console.print(f"{seen.title} ({seen.id}), plan {seen.digest[:12]}", markup=False)
-    console.print(seen.order, markup=False)
-    for label, lines in (("Lost", seen.losses), ("Warning", seen.warnings), ("Bound", seen.bounds)):
-        for line in lines:
-            console.print(f"  {label}: {line}", markup=False)
-    for number, step in enumerate(seen.plan, 1):
-        console.print(f"  {number:>2}. {step.title}", markup=False)
-    if seen.approval:
-        console.print(f"Waits for {seen.approval.quorum} × {' or '.join(seen.approval.roles)}.", markup=False)
+    def _line(self, key: str, state: str, line: str) -> None:
+        if self._said.get(key) != state:
+            self._said[key] = state
+            self._out.print(clean(line).rstrip())
