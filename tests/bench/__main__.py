@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--short] [--record] [--only NAME]`: measure, and show one table.
+"""`python -m tests.bench [--short] [--record] [--only NAME] [--speed N]`: measure, and show one table.
 
 Exits 0 when everything could be measured, whether targets are met or not, and 1 when something broke. With
 `--strict` a missed target exits 1 too.
@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 from rich.console import Console
 
-from tests.bench import acknowledge, approval, approval_core, engine, machine, startup, trail
+from tests.bench import acknowledge, approval, approval_core, drill, engine, machine, run_time, startup, trail
 from tests.bench.figures import FULL, SHORT, Figure, Form, show
 from tests.bench.record import record
 from tests.bench.sandbox import Broken, sandbox
@@ -44,6 +45,8 @@ BENCHES: dict[str, Bench] = {
     "engine": engine.measure,
     "startup": lambda _folder, form: startup.measure(form),
     "trail": trail.measure,
+    "run_time": run_time.measure,
+    "drill": drill.measure,
 }
 
 
@@ -51,6 +54,8 @@ def main() -> int:
     """Returns the exit code."""
     asked = _parser().parse_args()
     form = SHORT if asked.short else FULL
+    if asked.speed:
+        form = replace(form, speed=asked.speed)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         os.environ.pop(name, None)
     # What the parts log is part of their time in a bot, where it goes to a file; here it would be shown.
@@ -89,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", action="store_true", help="write docs/performance.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--only", action="append", choices=list(BENCHES), help="this bench; may be repeated")
+    parser.add_argument(
+        "--speed", type=float, help="of the failovers that run_time and drill play (default 1)"
+    )
     return parser
 
 

@@ -10,6 +10,18 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+NUMBERS = ("Took", "Share", "Ratio")
+"""Headings of columns that stand to the right."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A table of its own beneath the figures."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -26,6 +38,7 @@ class Figure:
     floor: str = ""
     ratio: float | None = None
     how: str = ""
+    detail: Detail | None = None
 
     @property
     def verdict(self) -> str:
@@ -40,7 +53,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Form:
-    """How much is measured; `short` looks whether the bench still works, its figures say little."""
+    """How much is measured; `short` looks whether the bench still works, its figures say little.
+
+    `speed` is how many simulated seconds pass in a real one while a failover is played; at another speed than 1
+    our own real seconds weigh too much, and no target is judged.
+    """
 
     bursts: int
     burst: int
@@ -52,6 +69,7 @@ class Form:
     rows: int
     starts: int
     play: bool
+    speed: float = 1.0
     short: bool = False
 
 
@@ -61,7 +79,7 @@ FULL = Form(
 )  # fmt: skip
 SHORT = Form(
     bursts=1, burst=10, approvals=2, core_approvals=10, runs=1, steps=6, commits=30, rows=500,
-    starts=1, play=False, short=True,
+    starts=1, play=False, speed=20.0, short=True,
 )  # fmt: skip
 
 
@@ -81,6 +99,11 @@ def ms(seconds: float) -> str:
     return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
 
 
+def seconds(value: float) -> str:
+    """Seconds as people read them, one digit after the point below a minute."""
+    return f"{value:.0f} s" if value >= 60 else f"{value:.1f} s"
+
+
 def show(figures: Sequence[Figure], console: Console | None = None) -> None:
     """Print the table."""
     table = Table(title="Signalbox, measured", title_justify="left", pad_edge=False)
@@ -96,4 +119,22 @@ def show(figures: Sequence[Figure], console: Console | None = None) -> None:
             figure.target,
             f"[{style}]{figure.verdict}[/]" if style else "",
         )
-    (console or Console(width=None if Console().is_terminal else 150)).print(table)
+    out = console or Console(width=None if Console().is_terminal else 150)
+    out.print(table)
+    for detail in details(figures):
+        out.print()
+        out.print(_detailed(detail))
+
+
+def details(figures: Sequence[Figure]) -> list[Detail]:
+    """The tables beneath the figures, in their order."""
+    return [figure.detail for figure in figures if figure.detail is not None]
+
+
+def _detailed(detail: Detail) -> Table:
+    table = Table(title=detail.title, title_justify="left", pad_edge=False)
+    for heading in detail.headings:
+        table.add_column(heading, justify="right" if heading in NUMBERS else "left", overflow="fold")
+    for row in detail.rows:
+        table.add_row(*row)
+    return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.figures import Figure
+from tests.bench.figures import NUMBERS, Detail, Figure, details
 from tests.bench.sandbox import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -21,7 +21,14 @@ hash. Ratios to floors travel between machines, milliseconds do not.
 def record(figures: Sequence[Figure], facts: Mapping[str, str], page: Path = PAGE) -> Path:
     """Write the page anew and return where it is."""
     page.parent.mkdir(exist_ok=True)
-    parts = [INTRODUCTION, _table(figures), _missed(figures), _how(figures), _machine(facts)]
+    parts = [
+        INTRODUCTION,
+        _table(figures),
+        _missed(figures),
+        *map(_detail, details(figures)),
+        _how(figures),
+        _machine(facts),
+    ]
     page.write_text("\n".join(parts))
     return page
 
@@ -45,6 +52,16 @@ def _missed(figures: Sequence[Figure]) -> str:
         for f in missed
     ]
     return "\n".join(lines) + "\n"
+
+
+def _detail(detail: Detail) -> str:
+    rule = ["---:" if heading in NUMBERS else "---" for heading in detail.headings]
+    lines = [f"## {detail.title}\n", _row(detail.headings), _row(rule)]
+    return "\n".join([*lines, *map(_row, detail.rows)]) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _how(figures: Sequence[Figure]) -> str:

@@ -1,0 +1,95 @@
+"""How long an unplanned failover takes, against its own plan and against what no bot can make faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.bench.figures import Detail, Figure, Form, seconds
+from tests.bench.night import Night, play
+from tests.bench.way import Way, longest
+
+TARGET_RATIO, TARGET_SECONDS = 1.05, 360.0
+_HEADINGS = ("Wait", "Took", "Share", "Physical limit", "Ratio")
+
+
+def measure(folder: Path, form: Form) -> list[Figure]:
+    """Play a dark Region and read what the bot wrote down. Targets are judged at speed 1 only."""
+    night = play(folder, form.speed)
+    judged = form.speed == 1
+    way = longest(night.plan, night.took)
+    run = night.settled - night.approved
+    total, served = night.settled - night.asked, night.served - night.asked
+    to_served = longest(night.plan, night.took, _serving(night))
+    limit = sum(sum(night.limits.of(night.plan, step).values()) for step in to_served.steps)
+    told = f"`/failover {night.plan.request['to']}` with the other Region dark, at speed {form.speed:g}"
+    return [
+        Figure(
+            "Run time of an unplanned failover",
+            seconds(run),
+            f"≤ {TARGET_RATIO} × its critical path",
+            run <= TARGET_RATIO * way.seconds if judged else None,
+            f"{seconds(way.seconds)} critical path",
+            run / way.seconds,
+            how=f"{told}; from the approval until all but standing steps had ended, against the longest way through"
+            f" the plan by what its steps took in this run; {night.plan.critical_path_seconds()} s had been expected;"
+            f" {_asked(night)}",
+            detail=_table(night, "What the whole run waits for", way, night.settled),
+        ),
+        Figure(
+            "Failover of a dark Region, command → customers served",
+            seconds(served),
+            floor=f"{seconds(limit)} of physical limits",
+            ratio=served / limit,
+            how="from the command to the first second from which 95 of 100 payments succeed for 30 s; the card is"
+            " approved at once. Floor: the physical limits on the way there",
+            detail=_table(
+                night, "What customers wait for", to_served, night.took[to_served.steps[-1].id].ended
+            ),
+        ),
+        Figure(
+            "Failover of a dark Region, command → settled",
+            seconds(total),
+            f"≤ {seconds(TARGET_SECONDS)}",
+            total <= TARGET_SECONDS if judged else None,
+            how="the same run, until nothing was left to do but what may stand; customers:"
+            f" {night.customers['payments_lost']} payments lost,"
+            f" {night.customers['acknowledged_by_two_writers']} acknowledged by two writers",
+        ),
+    ]
+
+
+def _asked(night: Night) -> str:
+    if not night.held:
+        return "no step asked people anything"
+    return f"answered at once by a person: {', '.join(night.held)}"
+
+
+def _serving(night: Night) -> list[str]:
+    """Steps without which no customer can pay."""
+    kinds = ("workload.restart", "traffic.answers", "database.failover")
+    return [
+        step.id for step in night.plan.steps if step.do.partition("@")[0] in kinds and step.id in night.took
+    ]
+
+
+def _table(night: Night, title: str, way: Way, until: float) -> Detail:
+    return Detail(title, _HEADINGS, tuple(_rows(night, way, until)))
+
+
+def _rows(night: Night, way: Way, until: float) -> Iterator[tuple[str, ...]]:
+    whole = until - night.asked
+    between = until - night.approved - way.seconds
+
+    def row(what: str, took: float, limit: Mapping[str, float]) -> tuple[str, ...]:
+        most = sum(limit.values())
+        told = " + ".join(f"{name} {value:g} s" for name, value in limit.items()) or "none: ours"
+        return (what, seconds(took), f"{took / whole:.0%}", told, f"{took / most:.2f} ×" if most else "")
+
+    yield row("command → approved, clicked at once", night.approved - night.asked, {})
+    for step in way.steps:
+        took = night.took[step.id].seconds if step.id in night.took else 0.0
+        yield row(f"`{step.id}`", took, night.limits.of(night.plan, step))
+    yield row(f"between these {len(way.steps)} steps", between, {})
+    most = sum(sum(night.limits.of(night.plan, step).values()) for step in way.steps)
+    yield ("together", seconds(whole), "100%", seconds(most), f"{whole / most:.2f} ×" if most else "")
