@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shlex
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from bot.sandbox.bots import Bot
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
 from bot.sandbox.hands import Hands
+from bot.sandbox.keys import write_keys, write_private
 from bot.sandbox.monitoring import watch
 from bot.sandbox.net import metrics
 from bot.sandbox.net.customers import Customers
@@ -258,7 +260,10 @@ class World:
         template = Template(TEMPLATE.read_text())
         if missing := set(template.get_identifiers()) - values.keys():
             raise RuntimeError(f"the estate's template names what nothing fills in: {sorted(missing)}")
-        self.estate_path.write_text(template.safe_substitute(values))  # its comment speaks of ${...}
+        text = template.safe_substitute(values)  # its comment speaks of ${...}
+        keys = write_keys(self.state / "keys", self.estate["people"])
+        pinned = yaml.safe_dump({"keys": {person: [key] for person, key in keys.items()}}, width=200)
+        self.estate_path.write_text(f"{text}\n{pinned}")
 
     def _start_bots(self, health_ports: list[int], dns_port: int, ending: contextlib.AsyncExitStack) -> None:
         environment = {
@@ -280,6 +285,10 @@ class World:
             environment["SIGNALBOX_HTTP_PORT"] = str(self._http_port)
         else:
             environment["SLACK_APP_TOKEN"] = APP_TOKEN
+        # For a terminal beside the bots: `set -a; . DIR/bot.env`.
+        own = environment | {"SIGNALBOX_STATE": str(self.state / "terminal")}
+        lines = (f"{name}={shlex.quote(value)}\n" for name, value in own.items())
+        write_private(self.state / "bot.env", "".join(lines).encode())
         ending.push_async_callback(lambda: bots.end(self.bots))
         for index, port in enumerate(health_ports):
             bot = Bot(index, self.state, port, environment)
@@ -307,6 +316,8 @@ class World:
             "database_url": self.database_url,
             "trail_bucket": found.get("trail_bucket", ""),
             "estate": str(self.estate_path),
+            "keys": str(self.state / "keys"),
+            "environment": str(self.state / "bot.env"),
         }
 
     def described(self) -> dict[str, Any]:
