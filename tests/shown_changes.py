@@ -149,6 +149,83 @@ def done(**more: Any) -> ChangeView:
     return change(**{**fields, **more})
 
 
+GLASS = Option("break_glass", "Break glass", "danger", "You start this alone, without approval?")
+CLOSE = Option("close", "Close the review", "primary")
+INSTEAD = Option("instead", "Promote it apart from the others", "", "It leaves the global database for good.")
+ACKNOWLEDGE = Option("acknowledge", "Sign off", "primary", "You accept that these writes are lost?")
+
+
+def alone(**more: Any) -> DecisionView:
+    """An approval that on-call may soon do without."""
+    fields = {"glass_at": T0 + 180, "glass_by": ("U0000ONCALL",), "options": (APPROVE, DENY, CANCEL, GLASS)}
+    return approval(**{**fields, **more})
+
+
+def broken() -> DecisionView:
+    """An approval that was never given: the glass was broken."""
+    vote = VoteView("U0000ONCALL", "break_glass", T0 + 200)
+    return alone(
+        state="decided",
+        outcome="break_glass",
+        by="U0000ONCALL",
+        votes=(vote,),
+        decided_at=T0 + 200,
+        emergency=True,
+    )
+
+
+def review(*votes: VoteView, **more: Any) -> DecisionView:
+    """What a break-glass owes."""
+    fields: dict[str, Any] = {
+        "id": "7ev1ew", "kind": "review", "question": "Was it right to start without approval?",
+        "options": (CLOSE,), "quorum": 2, "votes": votes, "created_at": T0 + 200, "expires_at": None,
+        "emergency": True, "reason_needed": True,
+    }  # fmt: skip
+    return approval(**{**fields, **more})
+
+
+def closer(person: str = "U0000LEAD01", at: float = T0 + 4000) -> VoteView:
+    """A lead's closing words."""
+    return VoteView(person, "close", at, "Right call: nobody answered the page.\nWe add a third lead.")
+
+
+def glass(**more: Any) -> ChangeView:
+    """Started by break-glass, running, its review open."""
+    return running(3, **{"approval": broken(), "reviews": (review(),), **more})
+
+
+FENCE = "Wait for us-east-1 and close its database subnets the moment it answers"
+
+
+def standing(**more: Any) -> ChangeView:
+    """Production has moved; the old Region has not answered yet."""
+    found = tuple(replace(s, state="done", started_at=T0 + 50, ended_at=T0 + 400) for s in steps())
+    watch = replace(
+        step(9, "fence", "active", FENCE, why="us-east-1 does not answer: connect timed out", attempts=812),
+        standing=True,
+    )
+    run = RunView("run-c0ffee", "standing", True, "", T0 + 41, None, (*found, watch), settled_at=T0 + 440)
+    return replace(done(), state="standing", closed_at=None, run=replace(run, **more))
+
+
+def fenced() -> ChangeView:
+    """The same, two days later: the old Region came back and was closed."""
+    before = standing()
+    assert before.run is not None
+    last = replace(before.run.steps[-1], state="done", ended_at=T0 + 180_000, why="a write was seen refused")
+    run = replace(before.run, state="done", ended_at=T0 + 180_001, steps=(*before.run.steps[:-1], last))
+    return replace(before, state="done", closed_at=T0 + 180_001, run=run)
+
+
+def preempted() -> ChangeView:
+    """Stopped by an unplanned failover while it asked something."""
+    view = held()
+    assert view.run is not None
+    run = replace(view.run, state="preempted", stop="preempt", ended_at=T0 + 500)
+    note = "Pre-empted by the failover to us-west-2 (change b00): its rollback is disarmed."
+    return replace(view, state="preempted", closed_at=T0 + 500, run=run, note=note)
+
+
 _text = st.text(max_size=400) | st.sampled_from(
     ["<!channel> &", "x" * 5000, "<@U0000LEAD01>", "`" * 9, "", "\n" * 50]
 )
@@ -158,16 +235,36 @@ _people = st.sampled_from(["U0000LEAD01", "U0000ONCALL", "terminal", "calendar"]
 _some = st.none() | _time
 _options = st.builds(
     Option,
-    st.sampled_from(["approve", "deny", "cancel", "retry", "skip", "rollback", "abort", "go_on", "promote"]),
+    st.sampled_from(
+        [
+            "approve",
+            "deny",
+            "cancel",
+            "retry",
+            "skip",
+            "rollback",
+            "break_glass",
+            "instead",
+            "close",
+            "future",
+        ]
+    ),
     _text,
     st.sampled_from(["", "primary", "danger", "loud"]),
     _text,
 )
-_votes = st.builds(VoteView, _people, st.sampled_from(["approve", "deny", "odd"]), _time)
+_votes = st.builds(
+    VoteView,
+    _people,
+    st.sampled_from(["approve", "deny", "break_glass", "close", "odd"]),
+    _time,
+    _text,
+    st.sampled_from(["slack", "terminal", "calendar"]),
+)
 _decisions = st.builds(
     DecisionView,
     id=st.text("0123456789abcdef", min_size=8, max_size=12),
-    kind=st.sampled_from(["approval", "hold"]),
+    kind=st.sampled_from(["approval", "hold", "review"]),
     question=_text,
     options=st.lists(_options, max_size=9).map(tuple),
     roles=st.lists(_short, max_size=3).map(tuple),
@@ -181,6 +278,10 @@ _decisions = st.builds(
     expires_at=_some,
     decided_at=_some,
     step=st.sampled_from(["", "s1", "s2"]),
+    glass_at=_some,
+    glass_by=st.lists(_people, max_size=50).map(tuple),
+    emergency=st.booleans(),
+    reason_needed=st.booleans(),
 )
 _steps = st.builds(
     StepView,
@@ -194,6 +295,7 @@ _steps = st.builds(
     expect_seconds=st.integers(0, 10**6),
     commits=st.booleans(),
     attempts=st.integers(0, 99),
+    standing=st.booleans(),
 )
 # Long plans come from repeating short ones: drawing two hundred steps one by one takes Hypothesis seconds.
 _many_steps = st.builds(
@@ -203,13 +305,16 @@ _lines = st.builds(lambda few, times: tuple(few * times), st.lists(_text, max_si
 _runs = st.builds(
     RunView,
     id=_short,
-    state=st.sampled_from(["running", "rolling_back", "done", "rolled_back", "aborted"]),
+    state=st.sampled_from(
+        ["running", "rolling_back", "standing", "done", "rolled_back", "aborted", "preempted"]
+    ),
     committed=st.booleans(),
-    stop=st.sampled_from(["", "rollback", "abort"]),
+    stop=st.sampled_from(["", "rollback", "abort", "preempt"]),
     started_at=_time,
     ended_at=_some,
     steps=_many_steps,
     back=_many_steps,
+    settled_at=_some,
 )
 _figures = st.builds(Figure, _text, _text, st.none() | st.booleans())
 _reports = st.builds(
@@ -243,6 +348,8 @@ any_changes = st.builds(
             "expired",
             "cancelled",
             "void",
+            "standing",
+            "preempted",
             "rolled_back",
             "aborted",
             "odd",
@@ -266,6 +373,8 @@ any_changes = st.builds(
     clock_started=_time,
     approval=st.none() | _decisions,
     holds=st.lists(_decisions, max_size=3, unique_by=lambda d: d.id).map(tuple),
+    reviews=st.lists(_decisions, max_size=2, unique_by=lambda d: d.id).map(tuple),
+    preempts=_lines,
     run=st.none() | _runs,
     report=st.none() | _reports,
 )

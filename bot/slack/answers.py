@@ -27,8 +27,6 @@ log = structlog.get_logger()
 BREATH_SECONDS = 0.1
 _T = TypeVar("_T")
 
-DECIDING = {"approve", "deny", "cancel", "retry", "skip", "rollback", "go_on", "abort"}
-DECIDING |= {"promote", "pause", "resume", "acknowledge"}
 STOPPING = {"rollback", "abort"}
 OF_CHANGE = "change:"
 """Before a change's id in a button's value; a bare value is a decision's id."""
@@ -139,12 +137,18 @@ class Answers:
         if what in STOPPING and value.startswith(OF_CHANGE):
             change = value.removeprefix(OF_CHANGE)
             answer = await self._bridge.call(self._desk.stop, change, what, who.id, "slack")
-        elif what in DECIDING and await self._known(value):
+        elif await self._known(value):
+            # Which options a question has is the desk's to say.
             answer = await self._bridge.call(self._desk.vote, value, what, who.id, "slack")
         if answer is None:
             await self.refused(place, what, "unknown button", await self.invalid(place))
         elif answer.text:
             await self._voice.tell(place, replies.words(words(answer.text)))
+
+    async def with_reason(self, who: Who, decision: str, choice: str, reason: str) -> Answer:
+        """An answer that counts only with words. Raises SignalboxError for people who may not answer at all."""
+        await self.admit(who, fresh=True)
+        return await self._bridge.call(self._desk.vote, decision, choice, who.id, "slack", reason=reason)
 
     async def _known(self, decision: str) -> bool:
         change = await self._bridge.call(self._posts.change_of, decision)

@@ -19,6 +19,8 @@ from bot.slack.answers import Answers, typed
 from bot.slack.bridge import Bridge
 from bot.slack.intake import Job
 from bot.slack.mentioned import Mentioned
+from bot.slack.reason_form import CALLBACK, Form, asks_why, sending
+from bot.slack.reasons import Reasons
 from bot.slack.voice import Place
 from bot.slack.web import quiet_logger
 from bot.slack.windows import Windows
@@ -53,6 +55,7 @@ def make(
     bridge: Bridge,
     answers: Answers,
     windows: Windows,
+    reasons: Reasons,
     mentioned: Mentioned,
 ) -> AsyncApp:
     """The app with its listeners. Every delivery finds one: what nobody expects is acknowledged too."""
@@ -88,8 +91,11 @@ def make(
         if clicked.get("url"):
             return
         if bridge.first((place.message or place.view, what, place.person, clicked.get("action_ts"))):
-            shows = what in {"show_plan", "plan_next", "plan_back"}
-            work = windows.show_plan if shows else answers.click
+            work = answers.click
+            if what in {"show_plan", "plan_next", "plan_back"}:
+                work = windows.show_plan
+            elif asks_why(str(clicked.get("value", ""))):
+                work = reasons.ask
             context["job"] = Job(lambda: work(body, clicked), lambda: answers.late(place, what))
 
     @app.event(ANY)
@@ -98,6 +104,16 @@ def make(
         if kind in {"app_home_opened", "app_mention"} and bridge.first(("event", body.get("event_id"))):
             work = windows.open_home if kind == "app_home_opened" else mentioned.answer
             context["job"] = Job(lambda: work(body))
+
+    @app.view(CALLBACK)
+    async def reason(ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
+        form = Form.sent(body)
+        if wrong := form.too_short():
+            await ack(response_action="errors", errors=wrong)
+            return
+        await ack(response_action="update", view=sending(form))
+        if bridge.first((form.view, (body.get("view") or {}).get("hash"))):
+            context["job"] = Job(lambda: reasons.answer(body), lambda: reasons.late(body))
 
     @app.view(ANY)
     @app.view_closed(ANY)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, Option, RunView, StepView
 from bot.clock import span
 from bot.slack import blocks as b
+from bot.slack import standing
 from bot.slack.cards import SHOW_PLAN
-from bot.slack.mrkdwn import MESSAGE, clip, escape, moment, words
+from bot.slack.mrkdwn import MESSAGE, clip, day, escape, moment, words
 
 ROLL_BACK = Option(
     "rollback",
@@ -21,6 +22,7 @@ ABORT = Option(
     "Nothing more is done and nothing is undone: production may be left half moved.",
 )
 LINES_OF_A_PHASE = 8
+_DISARMED = "Another change took its place. Its rollback is disarmed."
 _MARK = {"pending": "▫️", "active": "⏳", "held": "✋", "done": "✅", "skipped": "⏩", "unconfirmed": "⚠️"}
 _ON_TOP = {"active", "held", "unconfirmed"}
 _ENDED = {"done", "skipped", "unconfirmed"}
@@ -30,41 +32,58 @@ _HEAD = {
     "done": "✅ Done",
     "rolled_back": "↩️ Rolled back",
     "aborted": "🛑 Stopped by hand",
+    "preempted": "🛑 Pre-empted",
 }
 
 
 def board(view: ChangeView, run: RunView, now: float) -> b.Body:
     """Progress, the clock against the objective, steps by phase. Buttons while it runs."""
     steps = [*run.steps, *run.back]
-    head = _HEAD.get(run.state, run.state)
+    settled = run.state == "standing"
+    head = standing.head(run) if settled else _HEAD.get(run.state, run.state)
+    watched = standing.lines(run, settled=settled) if not run.ended_at else []
     if run.state in {"running", "rolling_back"} and any(s.state == "held" for s in steps):
         head = "✋ Held"
-    blocks: list[b.Block] = [b.header(f"{head}: {view.title}")]
+    blocks: list[b.Block] = [b.header(f"{head}: {view.title}" if not settled else head)]
+    if run.state == "preempted":
+        blocks.append(
+            b.section(f"*{words(view.note)}*\nIts rollback is disarmed." if view.note else _DISARMED)
+        )
+    if watched:
+        blocks += b.sections(["*On watch*", *watched])
+        if settled:
+            blocks.append(b.section(standing.meaning(run)))
     blocks.append(b.section("\n".join([_clock(view, run, now), _progress(steps)])))
-    if troubled := [s for s in steps if s.state in {"held", "unconfirmed"}]:
+    others = [s for s in steps if not _stands(s, run)]
+    if troubled := [s for s in others if s.state in {"held", "unconfirmed"}]:
         blocks += b.sections(["*Not seen done*", *(f"{_line(s, now)}{_why(s)}" for s in troubled)])
-    if moving := [s for s in steps if s.state == "active"]:
+    if moving := [s for s in others if s.state == "active"]:
         blocks += b.sections(["*Now*", *(f"{_line(s, now)}{_why(s)}" for s in moving)])
     blocks += _phases(steps, now)
-    if run.state == "running":
+    if run.state in {"running", "standing"}:
         blocks += b.actions(_buttons(run), f"change:{view.id}")
     blocks.append(b.context(_small_print(run)))
     text = f"{head}: {escape(view.title)}. {_progress(steps)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
+def _stands(step: StepView, run: RunView) -> bool:
+    """Whether it is shown on watch, above everything else."""
+    return step.standing and step.state in {"active", "held"} and not run.ended_at
+
+
 def _clock(view: ChangeView, run: RunView, now: float) -> str:
     since = view.clock_started or run.started_at
-    taken = (run.ended_at or now) - since
+    taken = (run.settled_at or run.ended_at or now) - since
     left = view.rto_objective - taken
     total = span(view.rto_objective)
-    if run.state == "done" and view.report is not None:
+    if run.state in {"done", "standing"} and view.report is not None:
         recovered = view.report.rto_seconds
         late = "" if recovered <= view.rto_objective else " ❌"
         return (
             f"⏱️ Recovered in *{span(recovered)}* of the {total} allowed{late}; all steps took {span(taken)}"
         )
-    if run.ended_at:
+    if run.settled_at or run.ended_at:
         return f"⏱️ Ended after *{span(taken)}*"
     if left < 0:
         return f"🔥 *{span(taken)}* since it began: {span(-left)} *over* the {total} allowed"
@@ -138,17 +157,21 @@ def _by_phase(steps: list[StepView]) -> dict[str, list[StepView]]:
 
 
 def _buttons(run: RunView) -> list[Option]:
-    if run.stop:
+    if run.stop or run.state == "standing":
         return [SHOW_PLAN]
     return [*([] if run.committed else [ROLL_BACK]), ABORT, SHOW_PLAN]
 
 
 def _small_print(run: RunView) -> str:
     if run.stop and not run.ended_at:
+        if run.stop == "preempt":
+            return "Another change stops this one; calls in flight are waited for first."
         word = "roll back" if run.stop == "rollback" else "stop"
         return f"A person asked to {word}; calls in flight are waited for first."
     if run.state == "running":
         way = "no way back: only forward" if run.committed else "Roll back is one click"
         return f"Started {moment(run.started_at)} · {way}"
-    ended = f" · ended {moment(run.ended_at)}" if run.ended_at else ""
-    return f"Started {moment(run.started_at)}{ended}"
+    at = moment if run.settled_at is None else day
+    settled = f" · production had moved {day(run.settled_at)}" if run.settled_at else ""
+    ended = f" · ended {at(run.ended_at)}" if run.ended_at else ""
+    return f"Started {at(run.started_at)}{settled}{ended}"

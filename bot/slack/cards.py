@@ -5,13 +5,17 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, DecisionView, Option, StepView
 from bot.clock import span
 from bot.slack import blocks as b
+from bot.slack import glass
 from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment, words
+from bot.slack.votes import because, cast, chosen
 
 SHOW_PLAN = Option("show_plan", "Show plan")
 
 _STATE = {
     "proposed": ("❓", "waits for approval"),
     "running": ("🔄", "is running"),
+    "standing": ("🟢", "has moved production and stays open for what is still on watch"),
+    "preempted": ("🛑", "was pre-empted: another change took its place"),
     "done": ("✅", "is done"),
     "denied": ("⛔", "was denied"),
     "expired": ("⌛", "expired: nobody decided in time"),
@@ -29,44 +33,61 @@ def state_line(view: ChangeView) -> str:
     return f"{mark} This change *{words}*."
 
 
-def card(view: ChangeView) -> b.Body:
+def card(view: ChangeView, now: float) -> b.Body:
     """The message in the channel. Buttons only while the question is open; afterwards who and when."""
-    decision = view.approval
-    if decision is not None and decision.state == "open" and view.state == "proposed":
-        return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_open(view, decision))}
+    if asked(view) and view.approval is not None:
+        return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_open(view, view.approval, now))}
     return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_settled(view))}
 
 
-def _open(view: ChangeView, decision: DecisionView) -> list[b.Block]:
-    blocks = [b.header(f"❓ {view.title}"), b.section(_question(view, decision)), *_worst_first(view)]
+def asked(view: ChangeView) -> bool:
+    """Whether its approval is still open."""
+    return view.approval is not None and view.approval.state == "open" and view.state == "proposed"
+
+
+def _open(view: ChangeView, decision: DecisionView, now: float) -> list[b.Block]:
+    blocks = [b.header(f"❓ {view.title}"), *_stops(view), b.section(_question(view, decision))]
+    blocks += _worst_first(view)
     blocks.append(b.fields(_facts(view)))
     if view.order:
         blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
     if view.bounds:
         blocks.append(b.section(f"*The approval covers*\n{bullets(view.bounds)}"))
-    return [*blocks, *b.actions(_options(decision), decision.id), b.context(_small_print(view))]
+    may_start_alone = glass.small_line(decision, now)
+    if may_start_alone and glass.may_break(decision, now):
+        blocks.append(b.section(may_start_alone))
+    blocks += b.actions(_options(decision, now), decision.id)
+    small = [may_start_alone] if may_start_alone and not glass.may_break(decision, now) else []
+    return [*blocks, b.context(*small, _small_print(view))]
 
 
 def _settled(view: ChangeView) -> list[b.Block]:
     """Short: how it stands and who decided. The thread has the rest."""
     mark = _STATE.get(view.state, ("▫️", ""))[0]
-    blocks = [b.header(f"{mark} {view.title}"), b.section(_outcome(view))]
-    if view.state == "running" and any(h.state == "open" for h in view.holds):
+    broken = glass.broken(view)
+    loud = "🔨 Break-glass " if broken else ""
+    blocks = [b.header(f"{loud}{mark} {view.title}"), b.section(_outcome(view))]
+    if broken:
+        blocks.append(b.section(_review_line(view)))
+    blocks += _stops(view)
+    if view.state in {"running", "standing"} and any(h.state == "open" for h in view.holds):
         blocks.append(b.section("✋ *It is held: a person must decide, in the thread.*"))
     if view.report is not None:
         blocks.append(b.section(f"{words(view.report.outcome)} The report is in the thread."))
     if view.blockers:
         blocks.append(b.section(f"🛑 *It could not start*\n{bullets(view.blockers)}"))
     blocks.append(b.fields(_facts(view)[:3] if view.state == "running" else _facts(view)[:2]))
-    if view.state in {"running", "done", "rolled_back", "aborted"} and (view.losses or view.bounds):
-        blocks.append(b.section(f"*What was approved with it*\n{bullets([*view.losses, *view.bounds])}"))
+    if view.run is not None and (view.losses or view.bounds):
+        covered = "What it was planned to cost" if broken else "What was approved with it"
+        blocks.append(b.section(f"*{covered}*\n{bullets([*view.losses, *view.bounds])}"))
     return [*blocks, b.context(_small_print(view))]
 
 
 def summary(view: ChangeView) -> str:
     """One line for notifications and screen readers."""
-    words = _STATE.get(view.state, ("", view.state))[1]
-    return f"{escape(view.title)} {words}. Asked for by {mention(view.requester)}."
+    words = _STATE.get(view.state, ("", escape(view.state)))[1]
+    loud = f" {glass.statement(found)}" if (found := glass.broken(view)) else ""
+    return f"{escape(view.title)} {words}.{loud} Asked for by {mention(view.requester)}."
 
 
 def call_to_decide(view: ChangeView, decision: DecisionView) -> b.Body:
@@ -89,10 +110,22 @@ def decided_line(view: ChangeView) -> b.Body | None:
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
 
 
+def preempted_line(view: ChangeView) -> b.Body | None:
+    """The thread's note that another change stopped this one; None for all others."""
+    if view.state != "preempted":
+        return None
+    said = words(view.note) or "Another change stopped it."
+    text = (
+        f"🛑 *{said}*\nIts rollback is disarmed: nothing of it is undone by itself, and no question of it counts "
+        "any more. What was done stands as it is until somebody plans it anew."
+    )
+    return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
 def dry_run(view: ChangeView) -> b.Body:
     """What `--dry-run` shows to the one who asked; nothing to press but the plan."""
     blocks = [b.header(f"🧪 Dry run: {view.title}"), b.section("*Nothing was changed and nobody was asked.*")]
-    blocks += _worst_first(view)
+    blocks += [*_stops(view), *_worst_first(view)]
     blocks.append(b.fields(_facts(view)))
     if view.order:
         blocks.append(b.section(f"*What would happen, in order*\n{words(view.order)}"))
@@ -111,7 +144,7 @@ def _question(view: ChangeView, decision: DecisionView) -> str:
     lines = [f"⚠️ *{words(view.note)}*"] if view.note else []
     lines += [f"{need}, from: {mentions(decision.deciders)}" + (f" ({roles})" if roles else "") + "."]
     if decision.votes:
-        given = ", ".join(f"{mention(v.person)} {_chosen(v.choice)} {moment(v.at)}" for v in decision.votes)
+        given = ", ".join(cast(v) for v in decision.votes)
         yes = sum(v.choice == "approve" for v in decision.votes)
         lines.append(f"*{yes} of {decision.quorum} so far:* {given}")
     if decision.expires_at:
@@ -122,22 +155,32 @@ def _question(view: ChangeView, decision: DecisionView) -> str:
 def _outcome(view: ChangeView) -> str:
     lines = [state_line(view)]
     decision = view.approval
-    if decision is not None and decision.votes:
-        lines.append(
-            " · ".join(f"{_chosen(v.choice)} by {mention(v.person)} {moment(v.at)}" for v in decision.votes)
-        )
+    if broken := glass.broken(view):
+        lines.append(glass.statement(broken))
+    elif decision is not None and decision.votes:
+        lines.append(" · ".join(cast(v) + because(v) for v in decision.votes))
     elif decision is not None and decision.by:
         at = f" {moment(decision.decided_at)}" if decision.decided_at else ""
-        lines.append(f"{_chosen(decision.outcome)} by {mention(decision.by)}{at}")
+        lines.append(f"{chosen(decision.outcome)} by {mention(decision.by)}{at}")
     if view.note:
-        lines.append(words(view.note))
+        lines.append(f"{'🛑 ' if view.state == 'preempted' else ''}{words(view.note)}")
     return "\n".join(lines)
 
 
-def _chosen(choice: str) -> str:
-    return {"approve": "approved", "deny": "denied", "cancel": "cancelled"}.get(
-        choice, escape(choice) or "decided"
-    )
+def _review_line(view: ChangeView) -> str:
+    """Where the review of a break-glass stands."""
+    waits = [r for r in view.reviews if r.state == "open"]
+    if waits:
+        had = sum(v.choice == "close" for r in waits for v in r.votes)
+        return f"🔎 *Its review is open*: closed by {had} of {waits[0].quorum}, in the thread."
+    if view.reviews:
+        return "🔎 Its review is closed."
+    return "🔎 It must be reviewed afterwards."
+
+
+def _stops(view: ChangeView) -> list[b.Block]:
+    """What a failover pushes aside, before anything else is read."""
+    return [b.section(bullets(view.preempts, "🛑 *Stops:*"))] if view.preempts else []
 
 
 def _worst_first(view: ChangeView) -> list[b.Block]:
@@ -169,8 +212,8 @@ def _way_back(plan: tuple[StepView, ...]) -> str:
     return f"one click until step {commit} (_{title}_); after it, only forward"
 
 
-def _options(decision: DecisionView) -> list[Option]:
-    offered = list(decision.options)
+def _options(decision: DecisionView, now: float) -> list[Option]:
+    offered = glass.offered(decision, now)
     if all(o.action != SHOW_PLAN.action for o in offered):
         place = next((i for i, o in enumerate(offered) if o.action == "cancel"), len(offered))
         offered.insert(place, SHOW_PLAN)

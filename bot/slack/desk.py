@@ -19,8 +19,10 @@ class Desk(Protocol):
     def command(self, text: str, caller: Caller) -> Reply:
         """Do what was typed; may take seconds, since plans are made from a live observation."""
 
-    def vote(self, decision: str, choice: str, person: str, face: str = "slack") -> Answer:
-        """One person's answer to one decision; `choice` is the action of an option."""
+    def vote(
+        self, decision: str, choice: str, person: str, face: str = "slack", *, reason: str = ""
+    ) -> Answer:
+        """One person's answer to one decision; `choice` is the action of an option, `reason` their words."""
 
     def stop(self, change: str, how: str, person: str, face: str) -> Answer:
         """Ask a running change to stop; `how` is rollback or abort."""

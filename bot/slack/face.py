@@ -25,6 +25,7 @@ from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.poster import Poster
 from bot.slack.posts import Posts
+from bot.slack.reasons import Reasons
 from bot.slack.socket import SocketMode
 from bot.slack.voice import Voice
 from bot.slack.webhook import Webhook
@@ -111,13 +112,14 @@ class SlackFace:
         voice, posts = Voice(calls), Posts(self._database)
         answers = Answers(self._desk, bridge, people, voice, posts, calls)
         windows = Windows(self._desk, bridge, answers, posts, voice, calls, self._clock, self._commands)
+        reasons = Reasons(self._desk, bridge, answers, posts, windows)
         mentioned = Mentioned(answers, bridge, posts, voice)
         secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-        app = bolt.make(client, identity, secret, bridge, answers, windows, mentioned)
+        app = bolt.make(client, identity, secret, bridge, answers, windows, reasons, mentioned)
         intake = self._intake = Intake(app, bridge)
         outbox = Outbox(posts, calls, bridge)
         poster = self._poster = Poster(
-            self._desk, posts, outbox, bridge, self._clock, self._leader, windows.refresh_homes
+            self._desk, posts, outbox, bridge, self._clock, self._leader, voice, windows.refresh_homes
         )
         if settings.slack_app_token:
             app_token = settings.slack_app_token.get_secret_value()

@@ -58,8 +58,10 @@ class Outbox:
         self._bridge = bridge
         self._ours: set[str] = set()
 
-    async def post(self, post: Posted, body: Body, *, known: bool) -> Posted:
+    async def post(self, post: Posted, body: Body, *, known: bool, broadcast: bool = False) -> Posted:
         """Post `body`; `known` says that the row exists already without a `ts`.
+
+        `broadcast` = a reply that stands in the channel too.
 
         Raises Later when it is not known whether it stands or when Slack is busy, NoChannel when it can not
         stand there.
@@ -76,6 +78,8 @@ class Outbox:
         where: dict[str, Any] = {"channel": post.channel} | (
             {"thread_ts": post.thread} if post.thread else {}
         )
+        if post.thread and broadcast:
+            where["reply_broadcast"] = True
         try:
             answer = await self._web.call(
                 "chat_postMessage", metadata=metadata(post.key), unfurl_links=False, **where, **body

@@ -17,11 +17,13 @@ from bot.changes.views import ChangeView
 from bot.clock import Clock
 from bot.errors import SignalboxError
 from bot.slack.bridge import Bridge
+from bot.slack.cards import asked
 from bot.slack.desk import Desk
 from bot.slack.outbox import Later, NoChannel, Outbox
 from bot.slack.picture import chart
 from bot.slack.posts import Posted, Posts, digest
-from bot.slack.wanted import Wanted, wanted
+from bot.slack.voice import Voice
+from bot.slack.wanted import Wanted, awake, card_key, ended_at, linked, restless, wanted
 
 log = structlog.get_logger()
 
@@ -32,9 +34,15 @@ UPDATE_SECONDS = 1.0
 TICK_SECONDS = 5.0
 """A running board's clock moves this often when nothing else does."""
 
+SLOW_TICK_SECONDS = 15.0
+"""What waits for days (a standing run, a review) is looked at this often."""
+
+CLOSED_CHANNEL_SECONDS = 600.0
+"""A channel that the bot may not speak in is tried again after this long."""
+
 LONGEST_WAIT = 8.0
 OLD_SECONDS = 86_400.0
-"""Changes closed longer ago than this get no new messages, only updates of what stands."""
+"""Changes of which nothing was open for longer than this get no new messages, only updates of what stands."""
 
 
 @dataclass
@@ -71,6 +79,7 @@ class Poster:
         bridge: Bridge,
         clock: Clock,
         leader: Callable[[], bool],
+        voice: Voice,
         after: Callable[[], Awaitable[None]],
     ) -> None:
         self._desk = desk
@@ -79,10 +88,15 @@ class Poster:
         self._bridge = bridge
         self._clock = clock
         self._leader = leader
+        self._voice = voice
         self._after = after
         self._wake = asyncio.Event()
         self._plans = Plans()
         self._running: set[str] = set()
+        self._waiting: set[str] = set()
+        self._slowly_ticked = 0.0
+        self._links: dict[tuple[str, str], str] = {}
+        self._closed: dict[str, float] = {}
         self._updated: dict[str, float] = {}
         self._patience: dict[str, float] = {}
         self._ticked = 0.0
@@ -124,6 +138,10 @@ class Poster:
             self._ticked = now
             for change in self._running:
                 self._plans.add(change)
+        if now - self._slowly_ticked >= SLOW_TICK_SECONDS:
+            self._slowly_ticked = now
+            for change in self._waiting:
+                self._plans.add(change)
         ready = self._plans.take(now)
         for change in ready:
             try:
@@ -149,6 +167,9 @@ class Poster:
     async def _read(self) -> None:
         if self._read_to is None:
             self._read_to = self._saved = await self._bridge.call(self._posts.cursor)
+            # What waits for its next day was touched long before the cursor.
+            for change in await self._bridge.call(self._posts.awake):
+                self._plans.add(change)
         while True:
             changes, upto = await self._bridge.call(self._posts.touched, self._read_to)
             if upto == self._read_to:
@@ -162,14 +183,20 @@ class Poster:
         view = await self._bridge.call(self._desk.view, change)
         if view is None:
             return 0.0
-        (self._running.add if view.run and not view.run.ended_at else self._running.discard)(change)
+        fast = restless(view)
+        (self._running.add if fast else self._running.discard)(change)
+        (self._waiting.add if awake(view) and not fast else self._waiting.discard)(change)
         have = await self._bridge.call(self._posts.of_change, change)
         now = self._clock.now()
-        old = view.closed_at is not None and now - view.closed_at > OLD_SECONDS
-        late = 0.0
-        for want in wanted(view, now):
+        ended = ended_at(view)
+        old = ended is not None and now - ended > OLD_SECONDS
+        late = self._glass_soon(view, now)
+        for want in await self._wanted(view, have, now, old):
             post = have.get(want.key)
-            if post is None or not (post.ts or want.picture):
+            if want.channel and not (post and post.ts):
+                if not old:
+                    late = max(late, await self._elsewhere(view, want, post))
+            elif post is None or not (post.ts or want.picture):
                 if not old:
                     made = have[want.key] = await self._post(view, want, post, have)
                     if want.follows and made.body != digest(want.body):
@@ -187,17 +214,59 @@ class Poster:
                 self._updated.pop(key, None)
         return late
 
+    async def _wanted(self, view: ChangeView, have: dict[str, Posted], now: float, old: bool) -> list[Wanted]:
+        links: dict[str, str] = {}
+        keys, card = linked(view), card_key(view)
+        if keys and not old and not ((post := have.get(card)) and post.ts):
+            # What points to the card must know where it stands.
+            have[card] = await self._post(view, wanted(view, now)[0], post, have)
+        for key in keys:
+            if (post := have.get(key)) and post.ts:
+                links[key] = await self._link(post)
+        return wanted(view, now, self._desk.estate.slack.channels.values(), links)
+
+    @staticmethod
+    def _glass_soon(view: ChangeView, now: float) -> float:
+        """Seconds until the glass may be broken, when that is before the next tick; else 0."""
+        at = view.approval.glass_at if asked(view) and view.approval is not None else None
+        return at - now if at is not None and 0 < at - now < TICK_SECONDS else 0.0
+
+    async def _link(self, post: Posted) -> str:
+        where = (post.channel, post.ts)
+        if not self._links.get(where):
+            self._links[where] = await self._voice.link(*where)
+        return self._links[where]
+
+    async def _elsewhere(self, view: ChangeView, want: Wanted, post: Posted | None) -> float:
+        """Post a message of its own in another channel; seconds until it should be tried again.
+
+        Trouble in one channel must keep nobody else from hearing. One that the bot may not speak in is tried
+        again whenever the change is looked at later, since somebody may invite it.
+        """
+        if self._closed.get(want.key, 0.0) > time.monotonic():
+            return 0.0
+        fresh = Posted(want.key, view.id, want.channel, "", "", "", time.time())
+        try:
+            await self._outbox.post(post or fresh, want.body, known=post is not None)
+        except NoChannel as error:
+            log.warning("slack.channel_refused", channel=want.channel, error=str(error), key=want.key)
+            self._closed[want.key] = time.monotonic() + CLOSED_CHANNEL_SECONDS
+        except Later as error:
+            log.warning("slack.message_waits", change=view.id, reason=str(error))
+            return max(1.0, error.seconds)
+        return 0.0
+
     async def _post(
         self, view: ChangeView, want: Wanted, post: Posted | None, have: dict[str, Posted]
     ) -> Posted:
         if want.picture:
             return await self._picture(view, want, have)
         if post is not None:
-            made = await self._outbox.post(post, want.body, known=True)
+            made = await self._outbox.post(post, want.body, known=True, broadcast=want.broadcast)
         elif want.thread:
-            card = have[f"card:{view.id}"]
+            card = have[card_key(view)]
             fresh = Posted(want.key, view.id, card.channel, card.ts, "", "", time.time())
-            made = await self._outbox.post(fresh, want.body, known=False)
+            made = await self._outbox.post(fresh, want.body, known=False, broadcast=want.broadcast)
         else:
             made = await self._post_card(view, want)
         if not want.thread:
@@ -205,7 +274,7 @@ class Poster:
         return made
 
     async def _picture(self, view: ChangeView, want: Wanted, have: dict[str, Posted]) -> Posted:
-        card = have[f"card:{view.id}"]
+        card = have[card_key(view)]
         post = Posted(want.key, view.id, card.channel, card.ts, "", digest(want.body), time.time())
         return await self._outbox.upload(post, await self._bridge.call(chart, view), want.body["text"])
 

@@ -17,6 +17,7 @@ from bot.trail.append import entries
 
 CURSOR = "slack"
 EVENT_TYPE = "signalbox"
+OPEN_STATES = ("proposed", "running", "standing")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,15 @@ class Posts:
             return list(dict.fromkeys(r.change for r in rows if r.change)), rows[
                 -1
             ].seq + 1 if rows else since
+
+    def awake(self) -> list[str]:
+        """Changes that must be looked at even when nobody touches them: not closed, or with an open review."""
+        with self._database.read() as session:
+            open_ones = session.exec(select(Change.id).where(col(Change.state).in_(OPEN_STATES))).all()
+            reviews = session.exec(
+                select(Decision.change).where(Decision.kind == "review", Decision.state == "open")
+            ).all()
+            return list(dict.fromkeys([*open_ones, *reviews]))
 
     def of_change(self, change: str) -> dict[str, Posted]:
         """The change's messages by key."""

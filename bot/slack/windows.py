@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError
 
+from bot.changes.views import ChangeView
 from bot.clock import Clock
 from bot.errors import SignalboxError
 from bot.slack import home, modals, replies
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 HOME_SECONDS = 5.0
 WATCHED_SECONDS = 1800.0
+RECENT_CHANGES = 30
 
 
 class Windows:
@@ -62,18 +64,18 @@ class Windows:
 
         async def work() -> None:
             self._answers.same_team(who)
-            view_id = shown or await self._open(str(body.get("trigger_id", "")), place)
+            view_id = shown or await self.open(str(body.get("trigger_id", "")), place, modals.loading())
             try:
                 await self._answers.admit(who, fresh=False)
                 content = await self._content(
                     change or str(action.get("value", "")), page, known=bool(change), place=place
                 )
             except (Stranger, Unsure) as error:
-                await self._update(view_id, modals.message(f"⛔ {escape(str(error))}"))
+                await self.update(view_id, modals.message(f"⛔ {escape(str(error))}"))
                 raise
             except SignalboxError as error:
                 content = modals.message(f"⛔ {escape(str(error))}")
-            await self._update(view_id, content)
+            await self.update(view_id, content)
 
         await self._answers.guarded(place, "show_plan", work)
 
@@ -86,7 +88,7 @@ class Windows:
             await self._publish(who.id, home.closed(escape(str(error))))
             return
         self._watching[who.id] = time.monotonic()
-        await self._publish(who.id, await self._home())
+        await self._publish(who.id, self._home(await self._changes(), who.id))
 
     async def refresh_homes(self) -> None:
         """Publish again for those who looked lately, at most once in some seconds."""
@@ -95,13 +97,21 @@ class Windows:
         if not self._watching or now - self._refreshed < HOME_SECONDS:
             return
         self._refreshed = now
-        view = await self._home()
+        changes = await self._changes()
         for person in list(self._watching):
-            await self._publish(person, view)
+            await self._publish(person, self._home(changes, person))
 
-    async def _home(self) -> dict[str, object]:
-        changes = await self._bridge.call(self._desk.changes, 30)
-        return home.home(self._desk.estate, changes, self._commands(), self._clock.now())
+    async def _changes(self) -> list[ChangeView]:
+        """The newest changes, and those that are still open however old they are."""
+        found = await self._bridge.call(self._desk.changes, RECENT_CHANGES)
+        had = {change.id for change in found}
+        for change in await self._bridge.call(self._posts.awake):
+            if change not in had and (view := await self._bridge.call(self._desk.view, change)) is not None:
+                found.append(view)
+        return found
+
+    def _home(self, changes: Sequence[ChangeView], person: str) -> dict[str, object]:
+        return home.home(self._desk.estate, changes, self._commands(), self._clock.now(), person)
 
     async def _publish(self, person: str, view: dict[str, object]) -> None:
         try:
@@ -109,9 +119,10 @@ class Windows:
         except (SlackApiError, Gone) as error:
             log.info("slack.home_not_shown", person=person, error=str(error))
 
-    async def _open(self, trigger: str, place: Place) -> str:
+    async def open(self, trigger: str, place: Place, view: Mapping[str, object]) -> str:
+        """Open a window, to be filled later; its id, or empty when Slack did not open it and the person was told."""
         try:
-            answer = await self._web.call("views_open", trigger_id=trigger, view=modals.loading())
+            answer = await self._web.call("views_open", trigger_id=trigger, view=view)
         except (SlackApiError, Gone) as error:
             log.info("slack.window_not_opened", error=str(error))
             await self._voice.tell(
@@ -120,7 +131,8 @@ class Windows:
             return ""
         return str(answer["view"]["id"])
 
-    async def _update(self, view_id: str, view: dict[str, object]) -> None:
+    async def update(self, view_id: str, view: Mapping[str, object]) -> None:
+        """Show something else in a window; nothing happens when it was closed meanwhile."""
         if view_id:
             with suppress(Gone, SlackApiError):
                 await self._web.call("views_update", patience=2.0, view_id=view_id, view=view)

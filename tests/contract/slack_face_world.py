@@ -65,21 +65,25 @@ class SmallDesk:
 
     def put(self, view: ChangeView) -> None:
         with self.trail.record(Event(name=Name.CHANGE_PLANNED, change=view.id)) as record:
-            if view.id not in self.views and view.approval is not None:
+            for asked in [*([view.approval] if view.approval else []), *view.holds, *view.reviews]:
                 fields = {
                     "question": "?",
-                    "options": "approve,deny",
+                    "options": ",".join(o.action for o in asked.options),
                     "roles": "lead",
-                    "quorum": 1,
-                    "state": "open",
+                    "quorum": asked.quorum,
+                    "state": asked.state,
                 }
-                made = Decision(id=view.approval.id, change=view.id, kind="approval", created_at=0, **fields)
-                record.session.add(made)
+                made = Decision(id=asked.id, change=view.id, kind=asked.kind, created_at=0, **fields)
+                record.session.merge(made)
         self.views[view.id] = view
         self.trail.note(Event(name=Name.DECISION_OPENED, change=view.id))
 
-    def vote(self, decision: str, choice: str, person: str, face: str = "slack") -> Answer:
+    def vote(
+        self, decision: str, choice: str, person: str, face: str = "slack", *, reason: str = ""
+    ) -> Answer:
         with self._lock:
+            if reason:
+                return self._close(decision, choice, person, reason)
             view = next(v for v in self.views.values() if v.approval and v.approval.id == decision)
             assert view.approval is not None
             if view.approval.state != "open":
@@ -98,6 +102,19 @@ class SmallDesk:
             self.views[view.id] = replace(view, approval=decided, state=state)
         self.trail.note(Event(name=Name.DECISION_DECIDED, change=view.id))
         return Answer("Approved. It starts now.", counted=True)
+
+    def _close(self, decision: str, choice: str, person: str, reason: str) -> Answer:
+        view = next(v for v in self.views.values() if any(r.id == decision for r in v.reviews))
+        (review,) = view.reviews
+        if any(v.person == person for v in review.votes):
+            return Answer("You have already answered close; one person counts once.")
+        votes = (*review.votes, VoteView(person, choice, time.time(), reason))
+        ended = len(votes) >= review.quorum
+        state = {"state": "decided", "outcome": choice, "decided_at": time.time()} if ended else {}
+        self.views[view.id] = replace(view, reviews=(replace(review, votes=votes, **state),))
+        self.votes.append((decision, choice, person))
+        self.trail.note(Event(name=Name.VOTE_CAST, change=view.id))
+        return Answer("The review is closed." if ended else "Counted. 1 more needed.", counted=True)
 
     def stop(self, change: str, how: str, person: str, face: str = "slack") -> Answer:
         self.votes.append((change, how, person))

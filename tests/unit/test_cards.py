@@ -15,10 +15,10 @@ from plans import plan_of
 from shown_changes import T0, any_changes
 from slack_schema import wrong_with_message, wrong_with_view
 
-from bot.changes.views import VoteView
+from bot.changes.views import Option, VoteView
 from bot.plan import Call, Step
 from bot.reply import Table, Text
-from bot.slack import cards, home, modals, mrkdwn, replies
+from bot.slack import cards, glass, home, modals, mrkdwn, reason_form, replies, review_card, standing
 from bot.slack.board import board
 from bot.slack.hold_card import hold
 from bot.slack.report_card import report
@@ -33,6 +33,10 @@ def board_of(view: Any, now: float = T0 + 200) -> dict[str, Any]:
     return board(view, view.run, now)
 
 
+def card_of(view: Any, now: float = T0 + 100) -> dict[str, Any]:
+    return cards.card(view, now)
+
+
 def hold_of(**more: Any) -> dict[str, Any]:
     view = shown.held()
     return hold(view, replace(view.holds[0], **more))
@@ -40,6 +44,18 @@ def hold_of(**more: Any) -> dict[str, Any]:
 
 NO = VoteView("U0000LEAD01", "deny", T0 + 9)
 LEAD = VoteView("U0000LEAD01", "retry", T0 + 320)
+AT_TERMINAL = VoteView("U0000LEAD01", "approve", T0 + 40, face="terminal")
+LINK = "https://example.slack.com/archives/C0000000OPS/p1800000000000100"
+STOPS = ("Shift payment-service to us-west-2 (change b00), at 50 %, asked for by <@U0000ONCALL>",)
+CLOSED = shown.review(
+    shown.closer(),
+    shown.closer("U0000LEAD02", T0 + 9000),
+    state="decided",
+    outcome="close",
+    by="U0000LEAD02",
+    decided_at=T0 + 9000,
+)
+ASKED = reason_form.Form("7ev1ew", "close", "Close the review", "Review of a break-glass: was it right?")
 PLAN = plan_of(
     *(
         Step(
@@ -52,27 +68,25 @@ PLAN = plan_of(
     )
 )
 MESSAGES = {
-    "card-open": lambda: cards.card(shown.change()),
-    "card-half-approved": lambda: cards.card(
-        shown.change(
+    "card-open": lambda: card_of(shown.change()),
+    "card-half-approved": lambda: card_of(shown.change(
             approval=shown.approval(quorum=2, votes=(VoteView("U0000LEAD01", "approve", T0 + 40),)),
             note="The plan was made anew: bound data_loss_seconds: 300 → 600",
         )
     ),
-    "card-blocked": lambda: cards.card(
-        shown.change(blockers=("fintech-ledger has no instance in us-west-2",), plan=(), approval=None)
+    "card-blocked": lambda: card_of(shown.change(
+            blockers=("fintech-ledger has no instance in us-west-2",), plan=(), approval=None
+        )
     ),
-    "card-running": lambda: cards.card(shown.running()),
-    "card-denied": lambda: cards.card(
-        shown.change(
+    "card-running": lambda: card_of(shown.running()),
+    "card-denied": lambda: card_of(shown.change(
             state="denied",
             approval=shown.approval(state="decided", outcome="deny", votes=(NO,)),
         )
     ),
-    "card-expired": lambda: cards.card(
-        shown.change(state="expired", reason="", approval=shown.approval(state="expired"))
+    "card-expired": lambda: card_of(shown.change(state="expired", reason="", approval=shown.approval(state="expired"))
     ),
-    "card-done": lambda: cards.card(shown.done()),
+    "card-done": lambda: card_of(shown.done()),
     "card-dry-run": lambda: cards.dry_run(shown.change(state="dry_run", approval=None)),
     "ask": lambda: cards.call_to_decide(shown.change(), shown.approval()),
     "decided": lambda: cards.decided_line(shown.running()),
@@ -87,6 +101,47 @@ MESSAGES = {
     ),
     "report": lambda: report(shown.done(), shown.done().report),
     "report-without-figures": lambda: report(shown.done(), replace(shown.done().report, figures=())),
+    "card-glass-later": lambda: card_of(shown.change(approval=shown.alone())),
+    "card-glass-now": lambda: card_of(shown.change(approval=shown.alone()), T0 + 200),
+    "card-glass-broken": lambda: card_of(shown.glass()),
+    "card-preempts": lambda: card_of(shown.change(preempts=STOPS)),
+    "card-preempted": lambda: card_of(shown.preempted()),
+    "card-standing": lambda: card_of(shown.standing()),
+    "card-at-a-terminal": lambda: card_of(
+        shown.running(approval=replace(shown.approved(), votes=(AT_TERMINAL,)))
+    ),
+    "glass-loud": lambda: glass.loud(shown.glass(), shown.broken(), LINK),
+    "preempted": lambda: cards.preempted_line(shown.preempted()),
+    "review-open": lambda: review_card.review(shown.glass(), shown.review(), LINK),
+    "review-half-closed": lambda: review_card.review(shown.glass(), shown.review(shown.closer()), LINK),
+    "review-closed": lambda: review_card.review(shown.glass(), CLOSED, LINK),
+    "review-reminder": lambda: review_card.reminder(
+        shown.glass(), shown.review(shown.closer()), LINK, T0 + 200_000
+    ),
+    "review-over": lambda: review_card.closed_line(shown.glass(), CLOSED),
+    "board-standing": lambda: board_of(shown.standing()),
+    "board-fenced": lambda: board_of(shown.fenced()),
+    "board-preempted": lambda: board_of(shown.preempted()),
+    "standing-reminder": lambda: standing.reminder(
+        shown.standing(), shown.standing().run, T0 + 440 + 86_400 * 3
+    ),
+    "standing-ended": lambda: standing.ended(shown.fenced(), shown.fenced().run)[0][1],
+    "report-standing": lambda: report(shown.standing(), shown.standing().report),
+    "hold-instead": lambda: hold_of(options=(shown.RETRY, shown.INSTEAD), emergency=True),
+    "hold-sign-off": lambda: hold_of(
+        question="4 s of writes to payments are lost", options=(shown.ACKNOWLEDGE,), reason_needed=True
+    ),
+    "hold-unknown-option": lambda: hold_of(options=(Option("beam", "Beam it over"),)),
+    "hold-preempted": lambda: hold(shown.preempted(), shown.preempted().holds[0]),
+    "hold-decided-at-a-terminal": lambda: hold_of(
+        state="decided",
+        outcome="instead",
+        by="U0000ONCALL",
+        options=(shown.INSTEAD,),
+        votes=(replace(AT_TERMINAL, choice="instead", reason="AWS has been failing-over for 20 min"),),
+        decided_at=T0 + 320,
+        emergency=True,
+    ),
     "table": lambda: replies.table(
         Table("Runs", ("id", "what"), (("c0ffee", "us-east-1 → us-west-2"), ("b00", "a & b")), "2 of 9")
     ),
@@ -95,6 +150,17 @@ MESSAGES = {
 VIEWS = {
     "plan": lambda: modals.plan(shown.change(), PLAN),
     "plan-loading": modals.loading,
+    "reason": lambda: reason_form.form(ASKED),
+    "reason-refused": lambda: reason_form.form(
+        replace(ASKED, reason="It was right"), "You have already answered close; one person counts once."
+    ),
+    "reason-sending": lambda: reason_form.sending(replace(ASKED, reason="It was <!here> right")),
+    "home-reviews": lambda: home.home(
+        ESTATE, [replace(shown.standing(), id="b00"), shown.glass()], COMMANDS, T0 + 400, "U0000LEAD01"
+    ),
+    "home-reviews-of-others": lambda: home.home(
+        ESTATE, [shown.glass(reviews=(shown.review(shown.closer()),))], COMMANDS, T0 + 400, "U0000LEAD01"
+    ),
     "home": lambda: home.home(ESTATE, [shown.held(), shown.done()], COMMANDS, T0 + 400),
     "home-empty": lambda: home.home(ESTATE, [], COMMANDS, T0),
     "home-closed": lambda: home.closed("Guests of this workspace cannot use Signalbox."),
@@ -137,7 +203,7 @@ def buttons(body: dict[str, Any]) -> dict[str, str]:
 
 def test_an_open_card_offers_the_four_buttons_with_the_decisions_id():
     """Approve, deny, show plan, cancel: nothing in a button but an opaque id."""
-    assert buttons(cards.card(shown.change())) == dict.fromkeys(
+    assert buttons(card_of(shown.change())) == dict.fromkeys(
         ["approve", "deny", "show_plan", "cancel"], "d4c1f00d"
     )
 
@@ -145,7 +211,7 @@ def test_an_open_card_offers_the_four_buttons_with_the_decisions_id():
 @pytest.mark.parametrize("state", ["running", "denied", "expired", "cancelled", "void", "done"])
 def test_a_decided_card_keeps_who_and_when_and_has_no_buttons(state):
     """Nobody can press what is settled."""
-    body = cards.card(shown.change(state=state, approval=shown.approved()))
+    body = card_of(shown.change(state=state, approval=shown.approved()))
 
     assert buttons(body) == {}
     assert "approved by <@U0000LEAD01> <!date^1800000040" in json.dumps(body)
@@ -164,9 +230,111 @@ def test_buttons_of_a_hold_are_exactly_its_options():
     assert buttons(hold_of(state="decided", outcome="retry")) == {}
 
 
+def test_the_glass_may_be_broken_from_its_time_on_only():
+    """Before, a small line says from when on and who; then the button stands there, and it asks first."""
+    view = shown.change(approval=shown.alone())
+    before, after = card_of(view, T0 + 179.9), card_of(view, T0 + 180)
+
+    assert set(buttons(before)) == {"approve", "deny", "show_plan", "cancel"}
+    assert "If nobody approves by <!date^1800000180^" in json.dumps(before)
+    assert set(buttons(after)) == {"approve", "deny", "show_plan", "cancel", "break_glass"}
+    (button,) = (
+        e
+        for b in after["blocks"]
+        if b["type"] == "actions"
+        for e in b["elements"]
+        if e["action_id"] == "break_glass"
+    )
+    assert button["style"] == "danger"
+    assert button["confirm"]["text"]["text"]
+
+
+def test_a_card_whose_glass_was_broken_says_so_loudest():
+    """Who started it without approval stands in the card, its notification, the thread and the report."""
+    view = shown.glass(report=shown.done().report)
+
+    for body in (card_of(view), cards.decided_line(view), report(view, view.report)):
+        assert "break-glass by <@U0000ONCALL>" in json.dumps(body)
+        assert "without approval" in json.dumps(body)
+    assert "Break-glass" in card_of(view)["blocks"][0]["text"]["text"]
+    assert "approved by" not in json.dumps(card_of(view))
+
+
+def test_every_channel_of_the_estate_gets_its_own_loud_message():
+    """Once a channel, beside the change's own thread, and only after the glass was broken."""
+    found = wanted(shown.glass(), T0 + 300, ["C1", "C2", "C1"], {})
+
+    assert [(w.key, w.channel) for w in found if w.channel] == [
+        ("glass:d4c1f00d:C1", "C1"),
+        ("glass:d4c1f00d:C2", "C2"),
+    ]
+    assert not any(w.channel for w in wanted(shown.running(), T0 + 300, ["C1"], {}))
+
+
+@pytest.mark.parametrize(
+    ("after", "day"), [(86_399, None), (86_400, 1), (86_400 * 2.9, 2), (86_400 * 40, 40)]
+)
+def test_an_open_review_and_a_standing_run_are_told_of_once_a_day(after, day):
+    """Days are counted in 24 hours from when they began; nothing on the first."""
+    review = [w.key for w in wanted(shown.glass(), T0 + 200 + after) if w.key.startswith("review:7ev1ew:")]
+    open_run = [w.key for w in wanted(shown.standing(), T0 + 440 + after) if w.key.startswith("standing:")]
+
+    assert review == ([f"review:7ev1ew:{day}"] if day else [])
+    assert open_run == ([f"standing:run-c0ffee:{day}"] if day else [])
+
+
+def test_a_reminder_calls_only_those_who_have_not_closed_the_review():
+    """Who has done their part is left in peace."""
+    text = review_card.reminder(shown.glass(), shown.review(shown.closer()), "", T0 + 90_000)["text"]
+
+    assert "<@U0000LEAD02>" in text
+    assert "<@U0000LEAD01>" not in text
+
+
+def test_a_standing_board_does_not_change_by_time_alone():
+    """It may stand for weeks: a clock on it would spend an update every few seconds."""
+    assert board_of(shown.standing(), T0 + 500) == board_of(shown.standing(), T0 + 500_000)
+    assert board_of(shown.standing())["blocks"][0]["text"]["text"] == (
+        "🟢 Production has moved; waiting for us-east-1 to be fenced"
+    )
+
+
+def test_a_standing_steps_question_says_that_the_look_out_goes_on():
+    """People need not hurry because of it, and what waits is named."""
+    view = shown.held()
+    watch = replace(view.run.steps[3], standing=True, state="active")
+    view = replace(view, run=replace(view.run, steps=(*view.run.steps[:3], watch, *view.run.steps[4:])))
+
+    text = json.dumps(hold(view, view.holds[0]))
+    assert "goes on looking" in text
+    assert "The run waits" not in text
+
+
+def test_an_answer_that_needs_a_reason_asks_for_it_first():
+    """The button does not carry the bare decision, so a click opens the form instead of counting."""
+    assert buttons(hold_of(reason_needed=True)) == {"retry": "why:h01d", "skip": "why:h01d"}
+    assert buttons(review_card.review(shown.glass(), shown.review(), "")) == {"close": "why:7ev1ew"}
+
+
+@pytest.mark.parametrize("reason", ["", "short", "          ", None])
+def test_a_reason_must_say_something(reason):
+    """Blanks are no reason."""
+    body = {
+        "view": {
+            "id": "V1",
+            "private_metadata": '{"decision": "7ev1ew", "choice": "close"}',
+            "state": {"values": {"reason": {"reason": {"value": reason}}}},
+        }
+    }
+
+    assert reason_form.Form.sent(body).too_short() == {
+        "reason": "Please give a reason of at least 10 characters."
+    }
+
+
 def test_a_reason_cannot_ping_a_channel():
     """What people type is escaped wherever it is shown."""
-    body = json.dumps(cards.card(shown.change()))
+    body = json.dumps(card_of(shown.change()))
 
     assert "<!channel>" not in body
     assert "&lt;!channel&gt; &amp; everything" in body
@@ -175,7 +343,7 @@ def test_a_reason_cannot_ping_a_channel():
 def test_a_new_decision_gets_new_blocks():
     """A click on what a slow client still shows cannot count for another plan."""
     first, second = (
-        cards.card(shown.change(approval=shown.approval(id=i)))["blocks"] for i in ("aaaa0001", "bbbb0002")
+        card_of(shown.change(approval=shown.approval(id=i)))["blocks"] for i in ("aaaa0001", "bbbb0002")
     )
 
     assert {b.get("block_id") for b in first} & {b.get("block_id") for b in second} == {None}
