@@ -17,6 +17,7 @@ from bot.sandbox.play.control import Control, Unfulfilled
 from bot.sandbox.play.figures import gather, holds
 from bot.sandbox.play.reading import fits, short, text_of
 from bot.sandbox.play.scenario import Scenario, Step
+from bot.sandbox.play.terminal import Terminals
 from bot.sandbox.play.view import View, view
 
 POLL_SECONDS = 0.2  # real
@@ -67,6 +68,7 @@ class Player:
         self._before: set[str] = set()
         self._response = ""
         self._told: set[tuple[str, str]] = set()
+        self._terminals = Terminals(control, shown.thread)
 
     async def play(self, *, as_json: bool) -> Result:
         """All steps in turn."""
@@ -82,6 +84,7 @@ class Player:
                 if not outcome.ok and step.verb not in {"expect", "count", "verify", "told"}:
                     break
         finally:
+            await self._terminals.end()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         result.ok = all(outcome.ok for outcome in result.steps)
@@ -153,6 +156,14 @@ class Player:
 
     async def _do_bots(self, step: Step) -> None:
         await self._control.post(f"/control/bots/{step.what.get('index', 0)}", {"do": step.what["do"]})
+
+    async def _do_terminal(self, step: Step) -> str:
+        user = str(step.what["user"])
+        if "run" in step.what:
+            return await self._terminals.run(user, str(step.what["run"]), within=step.within)
+        if "decide" in step.what:
+            return await self._terminals.decide(user, step.what, within=step.within)
+        raise Unfulfilled("a terminal needs `run` or `decide`")
 
     async def _do_by_hand(self, step: Step) -> str:
         return f"by hand: {(await self._control.post('/control/hand', step.what))['did']}"

@@ -10,6 +10,9 @@ exactly one of these verbs; times are simulated seconds:
 - `click: {user, message: NAME, action}` an action_id or the button's visible text
 - `bots: {index, do}` with do = kill, stop, cont or start
 - `by_hand: {do, ...}` somebody does something past Signalbox, see `hands.py`
+- `terminal: {user, run}` types a command at a terminal, which stays open until the end of the play ·
+  `terminal: {user, decide, about, reason, expect}` answers the open question (the one whose words fit `about`),
+  signed with this person's key, as soon as it is asked; `expect` is the exit code (0)
 - `submit: {user, values}` fills in the modal that this person has in front and sends it off; values by
   action_id; waits for a modal to open
 - `wait_for: {channel, thread: NAME, text, button, without, to}` the newest message that fits: a regular
@@ -47,6 +50,7 @@ VERBS: Mapping[str, frozenset[str]] = {
     "message": frozenset({"user", "text"}),
     "bots": frozenset({"do"}),
     "by_hand": frozenset({"do"}),
+    "terminal": frozenset({"user"}),
     "submit": frozenset({"user", "values"}),
     "wait_for": frozenset(),
     "told": frozenset({"user", "text"}),
