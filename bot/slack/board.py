@@ -21,6 +21,12 @@ ABORT = Option(
     "danger",
     "Nothing more is done and nothing is undone: production may be left half moved.",
 )
+GIVE_UP = Option(
+    "abort",
+    "Stop watching",
+    "danger",
+    "The run is closed with its work undone: nobody closes the old Region when it comes back.",
+)
 LINES_OF_A_PHASE = 8
 _DISARMED = "Another change took its place. Its rollback is disarmed."
 _MARK = {"pending": "▫️", "active": "⏳", "held": "✋", "done": "✅", "skipped": "⏩", "unconfirmed": "⚠️"}
@@ -46,9 +52,7 @@ def board(view: ChangeView, run: RunView, now: float) -> b.Body:
         head = "✋ Held"
     blocks: list[b.Block] = [b.header(f"{head}: {view.title}" if not settled else head)]
     if run.state == "preempted":
-        blocks.append(
-            b.section(f"*{words(view.note)}*\nIts rollback is disarmed." if view.note else _DISARMED)
-        )
+        blocks.append(b.section(f"*{words(view.note) or _DISARMED}*"))
     if watched:
         blocks += b.sections(["*On watch*", *watched])
         if settled:
@@ -157,8 +161,10 @@ def _by_phase(steps: list[StepView]) -> dict[str, list[StepView]]:
 
 
 def _buttons(run: RunView) -> list[Option]:
-    if run.stop or run.state == "standing":
+    if run.stop:
         return [SHOW_PLAN]
+    if run.state == "standing":
+        return [SHOW_PLAN, GIVE_UP]
     return [*([] if run.committed else [ROLL_BACK]), ABORT, SHOW_PLAN]
 
 

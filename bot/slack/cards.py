@@ -116,8 +116,7 @@ def preempted_line(view: ChangeView) -> b.Body | None:
         return None
     said = words(view.note) or "Another change stopped it."
     text = (
-        f"🛑 *{said}*\nIts rollback is disarmed: nothing of it is undone by itself, and no question of it counts "
-        "any more. What was done stands as it is until somebody plans it anew."
+        f"🛑 *{said}*\nNo question of it counts any more. Whoever needs the rest of it asks for a new plan."
     )
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
 

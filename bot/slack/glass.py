@@ -34,14 +34,14 @@ def small_line(decision: DecisionView, now: float) -> str:
     """From when on, and who; empty where the glass may not be broken."""
     if decision.glass_at is None:
         return ""
-    who = f" ({mentions(decision.glass_by)})" if decision.glass_by else ""
+    who = mentions(decision.glass_by).replace(" and ", " or ") if decision.glass_by else "on-call"
     if may_break(decision, now):
         return (
-            f"🔨 Nobody approved it in time. *Break glass*: on-call{who} may start it alone now. It is told in "
-            "every channel and reviewed afterwards."
+            f"🔨 *Nobody approved it in time.* {who} may start it alone now with *Break glass*. Every channel is "
+            "told, and it is reviewed afterwards."
         )
     return (
-        f"If nobody approves by {moment(decision.glass_at)}, on-call{who} may start it alone (break-glass), "
+        f"If nobody approves by {moment(decision.glass_at)}, {who} may start it alone (break-glass), "
         "reviewed afterwards."
     )
 

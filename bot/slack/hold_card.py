@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.changes.views import ChangeView, DecisionView, StepView
 from bot.slack import blocks as b
+from bot.slack import glass
 from bot.slack.mrkdwn import MESSAGE, clip, escape, mention, mentions, moment, words
 from bot.slack.reason_form import value_of
 from bot.slack.votes import because, for_outcome, where
@@ -33,8 +34,8 @@ def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.
     signing = any(o.action == "acknowledge" for o in decision.options)
     head = "✍️ Somebody must sign this off" if signing else "✋ Held: a person must decide"
     blocks = [b.header(head), b.section(f"*{clip(words(decision.question), 2900)}*")]
-    if decision.emergency:
-        blocks.append(b.section("🔨 This run was started by break-glass: on-call may decide it alone."))
+    if glass.broken(view):
+        blocks.append(b.section("🔨 This run was started by break-glass, without approval."))
     if step is not None and step.why and step.why not in decision.question:
         blocks.append(b.section(f"*Why*\n{clip(words(step.why), 2900)}"))
     meanings = [

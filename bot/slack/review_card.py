@@ -53,8 +53,6 @@ def _open(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
     blocks = [b.header(f"🔎 Review of a break-glass: {view.title}")]
     ask = f"*{mentions(decision.deciders)}: {need} must close this review, each with a reason.*"
     blocks.append(b.section(clip(ask, 2900)))
-    if decision.question:
-        blocks.append(b.section(clip(words(decision.question), 2900)))
     blocks.append(b.section("\n".join(_what_happened(view, link))))
     blocks.append(b.section("\n".join(_so_far(decision))))
     blocks += b.actions(_options(decision), value_of(decision.id, needed=True))
