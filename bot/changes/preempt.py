@@ -114,7 +114,10 @@ def _calls_in_flight(database: Database, run_ids: Collection[str]) -> bool:
 
 
 def take_over(record: Record, run_ids: Collection[str], by: Change, now: float) -> None:
-    """End these runs, whoever drives them, and withdraw every other proposal: in the new run's own transaction."""
+    """End these runs, whoever drives them, and withdraw the proposals that this change goes before.
+
+    In the transaction of the new run itself, so that no moment is between.
+    """
     session = record.session
     for run in session.exec(
         select(Run).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN)).with_for_update()
@@ -129,8 +132,9 @@ def take_over(record: Record, run_ids: Collection[str], by: Change, now: float) 
                 detail={"by": by.id},
             )
         )
+    request = Request.from_json(json.loads(by.request))
     for other in open_changes(session):
-        if other.state == "proposed" and other.id != by.id:
+        if other.state == "proposed" and other.id != by.id and may_preempt(request, other):
             other.state, other.closed_at = "void", now
             other.note = f"Withdrawn: {by.title} ({by.id}) goes first."
             session.add(other)

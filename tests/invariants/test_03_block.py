@@ -156,7 +156,7 @@ def test_a_second_failover_is_refused_and_the_first_one_named(box: House, stage:
         assert box.desk.stop(first, "rollback", ONCALL).counted
         box.tick()
         assert box.run(first).state == "rolling_back"
-    for words in ("/failover us-west-2", "/failover us-west-2 --planned", "/failover us-east-1"):
+    for words in ("/failover us-west-2", "/failover us-west-2 --planned", "/failover us-east-1 --planned"):
         with pytest.raises(Blocked, match=first):
             box.desk.command(words, Caller(ONCALL2, "x", OPS))
     assert len(box.desk.changes()) == 1
