@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bot.facts.survey import stop_key
 from bot.plan import Call, OnFail, Step
@@ -10,40 +11,55 @@ from runbooks.steps import LIMIT_PERCENT, Steps
 
 
 def stop(make: Steps, needs: Iterable[str]) -> Step:
-    """The old Region's STOP object, put where the old Region is not needed for it."""
-    stop = _stop_place(make, make.to, make.old)
-    args = {
-        "region": make.old,
-        "to": make.to,
-        "names": make.names,
-        "stop": stop,
-        "never": _stop_place(make, make.old, make.to),
-    }
-    undo = Call(do="traffic.unstop@1", args={"region": make.old, "stop": stop})
-    return make.step(
-        "traffic/stop", "traffic.stop@1", args, "traffic", needs, blocks=make.records(), undo=undo
-    )
+    """Customers sent away from the old Region, on the data plane and where the old Region is not needed for it."""
+    do, args = _stop(make, old=make.old, to=make.to)
+    undo = _start(make, make.old, other=make.to)
+    return make.step("traffic/stop", do, args, "traffic", needs, blocks=make.records(), undo=undo)
 
 
 def start_again(make: Steps, needs: Iterable[str]) -> Step:
     """Customers let into the target that was left before: the last of all that moves them, weights agreed."""
-    stop = _stop_place(make, make.old, make.to)
-    undo = {
-        "region": make.to,
-        "to": make.old,
-        "names": make.names,
-        "stop": stop,
-        "never": _stop_place(make, make.to, make.old),
-    }
+    start = _start(make, make.to, other=make.old)
+    do, args = _stop(make, old=make.to, to=make.old)
     return make.step(
         "traffic/unstop",
-        "traffic.unstop@1",
-        {"region": make.to, "stop": stop},
+        start.do,
+        start.args,
         "traffic",
         needs,
         blocks=make.records(),
-        undo=Call(do="traffic.stop@1", args=undo),
+        undo=Call(do=do, args=args),
     )
+
+
+def _stop(make: Steps, *, old: str, to: str) -> tuple[str, dict[str, Any]]:
+    if make.estate.dns.routing is not None:
+        return "traffic.control@1", _controls(make, {old: False, to: True})
+    return "traffic.stop@1", {
+        "region": old,
+        "to": to,
+        "names": make.names,
+        "stop": _stop_place(make, to, old),
+        "never": _stop_place(make, old, to),
+    }
+
+
+def _start(make: Steps, region: str, *, other: str) -> Call:
+    if make.estate.dns.routing is not None:
+        return Call(do="traffic.control@1", args=_controls(make, {region: True}))
+    args = {"region": region, "stop": _stop_place(make, other, region)}
+    return Call(do="traffic.unstop@1", args=args)
+
+
+def _controls(make: Steps, wanted: dict[str, bool]) -> dict[str, Any]:
+    routing = make.estate.dns.routing
+    assert routing is not None
+    return {
+        "names": make.names,
+        "endpoints": dict(sorted(routing.endpoints.items())),
+        "controls": dict(sorted(routing.controls.items())),
+        "wanted": dict(sorted(wanted.items())),
+    }
 
 
 def _stop_place(make: Steps, keeper: str, stopped: str) -> dict[str, str]:
