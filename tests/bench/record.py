@@ -15,6 +15,9 @@ INTRODUCTION = """\
 Written by `make bench` with `--record` (`python -m tests.bench --record`); nothing here was typed by hand. A floor is
 what the machine needed for the bare thing in the same run: a Bolt app that only acknowledges, a durable commit, a
 hash. Ratios to floors travel between machines, milliseconds do not.
+
+Failovers are played in simulated time, which at speed 1 is real time. A physical limit is what the world itself needs
+(a promotion, a node, a pod, a health check, a TTL), as the sandbox's stand-ins are set; AWS may take longer.
 """
 
 
