@@ -2,8 +2,8 @@
 
 Checked: every body is canonical JSON, `seq` runs from 0 without a gap, each `prev` is the recomputed leaf before
 it, time never runs backwards, one chain, the head row agrees; then what the rows say: no run without an approval of
-its plan's digest by enough different people of whom the requester is none, no call without a run, no outcome
-without its intent. Not yet checked: the newest rows removed together with the head row; signed checkpoints
+its plan's digest by enough different people of whom the requester is none (or a break-glass after its time), no
+answer at a terminal without its signature, no call without a run, no outcome without its intent. Not yet checked: the newest rows removed together with the head row; signed checkpoints
 will show that.
 """
 
@@ -20,6 +20,9 @@ import orjson
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.trail.finding import Finding
+from bot.trail.meaning import Meaning
+
 VERIFIED, TAMPERED, INCOMPLETE, USAGE = 0, 1, 2, 3
 _EVERY = 2**62
 _GENESIS = hashlib.sha256(b"").digest()
@@ -35,15 +38,6 @@ class Row:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong at `seq` (-1: the trail as a whole). `code` is stable, `message` for people."""
-
-    seq: int
-    code: str
-    message: str
-
-
 @dataclass
 class Report:
     """What the verifier found."""
@@ -53,6 +47,8 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     unresolved: int = 0
     """Intents without an outcome: calls whose end nobody saw, normal after a crash"""
+    reviews: int = 0
+    """Reviews of a break-glass that nobody has closed yet"""
     incomplete: str = ""
 
     @property
@@ -71,7 +67,8 @@ class Report:
             )
         if self.incomplete:
             return f"Incomplete: {self.incomplete}"
-        return f"Verified: {self.rows} rows, unbroken; head {self.head[:16]}."
+        open_ones = f" {self.reviews} break-glass reviews are open." if self.reviews else ""
+        return f"Verified: {self.rows} rows, unbroken; head {self.head[:16]}.{open_ones}"
 
     def as_json(self) -> str:
         """The report as JSON."""
@@ -121,7 +118,7 @@ def verify_rows(rows: Iterable[Row], head: tuple[int, bytes] | None, *, whole: b
     Unless `whole`, the rows are the beginning of a log, which the head does not describe.
     """
     report = Report()
-    meaning = _Meaning(report)
+    meaning = Meaning(report.findings)
     prev, last_time, chain = _GENESIS, 0, None
     for row in rows:
         expected = report.rows
@@ -162,7 +159,7 @@ def verify_rows(rows: Iterable[Row], head: tuple[int, bytes] | None, *, whole: b
         )
     if not report.rows and not report.findings:
         report.incomplete = "there is no trail"
-    report.unresolved = len(meaning.intents)
+    report.unresolved, report.reviews = len(meaning.intents), len(meaning.reviews)
     return report
 
 
@@ -200,62 +197,3 @@ def _links(
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-class _Meaning:
-    """Follows what the rows say: who approved what, what ran, which calls were made."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._requester: dict[str, str] = {}
-        self._asked: dict[str, dict[str, Any]] = {}
-        self._votes: dict[str, set[str]] = {}
-        self._approved: dict[str, str] = {}
-        self._runs: set[str] = set()
-        self.intents: set[str] = set()
-
-    def read(self, seq: int, record: dict[str, Any]) -> None:
-        name = record.get("api", {}).get("operation")
-        unmapped = record.get("unmapped", {})
-        change, detail = unmapped.get("change", {}), unmapped.get("detail", {})
-        approval = unmapped.get("approval", {})
-        actor = record.get("actor", {}).get("user", {}).get("uid", "")
-        uid, run = change.get("uid", ""), change.get("run", "")
-        match name:
-            case "change:plan:proposed":
-                self._requester[uid] = actor
-            case "decision:question:opened" if approval:
-                self._asked[approval["decision"]] = approval
-            case "decision:vote:cast" if approval.get("choice") == "approve":
-                if actor == self._requester.get(uid):
-                    self._say(seq, "self-approval", f"{actor} approved a change that they asked for")
-                else:
-                    self._votes.setdefault(approval["decision"], set()).add(actor)
-            case "decision:question:decided" if approval.get("outcome") == "approve":
-                self._approved[approval["decision"]] = approval["digest"]
-            case "run:plan:started":
-                self._started(seq, run, approval, detail)
-            case "call:outside:intent":
-                if run not in self._runs:
-                    self._say(seq, "call-without-run", "a call was made for a run that was never started")
-                self.intents.add(detail["intent"])
-            case "call:outside:outcome":
-                if detail["intent"] not in self.intents:
-                    self._say(seq, "outcome-without-intent", "the outcome of a call that was never announced")
-                self.intents.discard(detail["intent"])
-
-    def _started(self, seq: int, run: str, approval: dict[str, Any], detail: dict[str, Any]) -> None:
-        self._runs.add(run)
-        decision = approval.get("decision", "")
-        asked = self._asked.get(decision, {})
-        if self._approved.get(decision) != detail.get("digest") or asked.get("digest") != detail.get(
-            "digest"
-        ):
-            self._say(seq, "run-without-approval", "a run was started whose plan nobody had approved")
-        elif len(self._votes.get(decision, ())) < int(asked.get("quorum", 1)):
-            self._say(
-                seq, "quorum-missing", "a run was started with fewer approvals than its policy asks for"
-            )
-
-    def _say(self, seq: int, code: str, message: str) -> None:
-        self._report.findings.append(Finding(seq, code, message))
