@@ -142,6 +142,11 @@ def _world_routes(world: World) -> list[web.RouteDef]:
     async def databases(_request: web.Request) -> web.Response:
         return web.json_response({"ok": True, "databases": world.databases.told()})
 
+    async def regions(_request: web.Request) -> web.Response:
+        stopped = world.stopped()
+        told = {region: {"stopped": stopped[region]} for region in world.regions}
+        return web.json_response({"ok": True, "regions": told})
+
     return [
         web.get("/control/faults", faults),
         web.post("/control/faults", add_fault),
@@ -153,5 +158,6 @@ def _world_routes(world: World) -> list[web.RouteDef]:
         web.get("/control/clock", clock),
         web.post("/control/clock", advance),
         web.get("/control/databases", databases),
+        web.get("/control/regions", regions),
         web.get("/control/sandbox", sandbox),
     ]

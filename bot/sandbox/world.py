@@ -130,6 +130,13 @@ class World:
         self.databases.advance()
         return self.faults.add(kind, **params)
 
+    def stopped(self) -> dict[str, bool]:
+        """Whether a STOP object takes each Region's records off their names."""
+        return {
+            region: self.aws.object_exists(self.estate["regions"][keeper]["stop_bucket"], f"STOP-{region}")
+            for region, keeper in zip(self.regions, reversed(self.regions), strict=True)
+        }
+
     def hands(self) -> Hands:
         """Somebody who does things past the bot."""
         return Hands(self._described, yaml.safe_load(self.estate_path.read_text()))

@@ -58,7 +58,7 @@ def test_mistakes_in_scenarios(content: str, problem: str, tmp_path: Path) -> No
 
 def test_unknown_scenario() -> None:
     """An unknown name is answered with the shipped ones."""
-    with pytest.raises(ScenarioError, match="shipped: crash, failover, planned, refused"):
+    with pytest.raises(ScenarioError, match="shipped: capacity-short, crash, failback, failover, half-done"):
         load("falover")
 
 

@@ -206,8 +206,11 @@ class Databases:
 
     def reach(self, region: str, host: str) -> None:
         """Raise ConnectionTimedOut unless packets reach the Region's database subnets."""
-        if self._faults.dark(region) or self._denied(region):
+        if not self._open(region):
             raise ConnectionTimedOut(host)
+
+    def _open(self, region: str) -> bool:
+        return not self._faults.dark(region) and not self._denied(region)
 
     def acknowledge(self, global_id: str, payment: str, region: str) -> None:
         """Keep that a customer was told this payment is safe, by the writer in `region`."""
@@ -242,7 +245,7 @@ class Databases:
             return sum(database.promises.by_two_writers for database in self._all.values())
 
     def told(self) -> dict[str, Any]:
-        """Writer, lag in milliseconds, and role and number of payments in each Region, by global cluster."""
+        """Writer, lag in milliseconds, and each Region's role, payments and openness, by global cluster."""
         with self._lock:
             return {
                 database.id: {
@@ -251,7 +254,12 @@ class Databases:
                     "promotions": database.term - 1,
                     "lag_ms": round(self.lag_ms(database.id), 1),
                     "regions": {
-                        region: {"role": copy.role, "payments": len(copy.ids), "lost": len(copy.lost)}
+                        region: {
+                            "role": copy.role,
+                            "payments": len(copy.ids),
+                            "lost": len(copy.lost),
+                            "takes_writes": copy.writable and self._open(region),
+                        }
                         for region, copy in database.copies.items()
                     },
                 }

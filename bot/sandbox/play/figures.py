@@ -19,10 +19,15 @@ _CONDITION = re.compile(r"^(>=|<=|==|!=|>|<)\s*(-?[0-9.]+)$")
 
 
 def gather(
-    customers: Mapping[str, Any], databases: Mapping[str, Any], now: float, over: float
+    customers: Mapping[str, Any],
+    databases: Mapping[str, Any],
+    now: float,
+    over: float,
+    regions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Figures by name: the customers' totals, `ok_share` and `served_REGION` (shares) over the last seconds
-    that are complete, `writer_NAME`, `promotions_NAME` and `lag_ms_NAME` of each database.
+    that are complete, `writer_NAME`, `promotions_NAME` and `lag_ms_NAME` of each database, and `writers_NAME`:
+    in how many Regions a write to it would be accepted now; `stopped_REGION`, 1 while its STOP object is there.
     """
     # The newest two seconds still have requests under way.
     seconds = [row for row in customers["timeline"] if now - over - 2 <= row["t"] < now - 2]
@@ -35,6 +40,10 @@ def gather(
     for database in databases.values():
         for figure in ("writer", "promotions", "lag_ms"):
             figures[f"{figure}_{database['name']}"] = database[figure]
+        open_writers = sum(region["takes_writes"] for region in database["regions"].values())
+        figures[f"writers_{database['name']}"] = open_writers
+    for region, told in (regions or {}).items():
+        figures[f"stopped_{region}"] = int(told["stopped"])
     return figures
 
 

@@ -225,7 +225,8 @@ class Player:
             now = await self._control.now()
             customers = await self._control.get("/control/customers")
             databases = (await self._control.get("/control/databases"))["databases"]
-            figures = gather(customers, databases, now, over)
+            regions = (await self._control.get("/control/regions"))["regions"]
+            figures = gather(customers, databases, now, over, regions)
             wrong = [
                 f"{name} is {figures.get(name, 'unknown')}, not {condition}"
                 for name, condition in wanted.items()
