@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,7 +72,10 @@ class Place:
 
     def kubectl(self, *words: str) -> str:
         command = ["kubectl", "--kubeconfig", self.kubeconfig, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        ended = subprocess.run(command, check=False, capture_output=True, text=True)
+        if ended.returncode:
+            raise RuntimeError(f"kubectl {' '.join(words)[:200]}: {ended.stderr[-1000:]}")
+        return ended.stdout
 
     def rolled_out(self, name: str) -> None:
         """`kubectl rollout status`: it watches, and ends when the last pod is ready."""
@@ -122,7 +126,7 @@ def promote(place: Place) -> str:
             GlobalClusterIdentifier=name, TargetDbClusterIdentifier=arn, AllowDataLoss=True
         )
         place.wait(rds, "db_cluster_available", DBClusterIdentifier=cluster)
-        place.loop(lambda name=name, arn=arn: _writes(rds, name, arn))
+        place.loop(partial(_writes, rds, name, arn))
     return "`aws rds wait db-cluster-available` (30 s), database by database"
 
 
@@ -156,8 +160,12 @@ def dns(place: Place) -> str:
 def smoke(place: Place) -> str:
     """`./scripts/smoke-tests.sh`."""
     for check in place.estate["checks"]["smoke"]:
-        place.loop(lambda check=check: _get(place, check["host"], check["path"]) == check["status"])
+        place.loop(partial(_passes, place, check))
     return "none but a loop of 15 s while one fails"
+
+
+def _passes(place: Place, check: dict[str, Any]) -> bool:
+    return _get(place, check["host"], check["path"]) == int(check["status"])
 
 
 def payments(place: Place) -> str:
