@@ -161,22 +161,3 @@ def test_the_head_row_is_checked(database: Database, database_url: str, clock: H
         head.size = 7
         session.add(head)
     assert [f.code for f in verify_database(database_url).findings] == ["head-differs"]
-
-
-@pytest.mark.parametrize(("review", "found"), [("rv", set()), ("never", {"break-glass-without-review"})])
-def test_a_run_by_break_glass_owes_a_review(
-    database: Database, database_url: str, clock: HandClock, review: str, found: set[str]
-) -> None:
-    """Broken aloud for this very plan, with a review that is open: the one way to run without approval."""
-    trail = Trail(database, clock)
-    asked = {"decision": "d", "digest": "x", "quorum": 1}
-    trail.note(
-        Event(name=Name.DECISION_OPENED, change="c", approval=asked),
-        Event(name=Name.GLASS_BROKEN, change="c", approval={"decision": "d", "digest": "x", "review": "rv"}),
-        Event(name=Name.DECISION_OPENED, change="c", approval={"decision": review, "quorum": 2}),
-        Event(
-            name=Name.RUN_STARTED, run="r", change="c",
-            detail={"digest": "x"}, approval={"decision": "d", "digest": "x"},
-        ),
-    )  # fmt: skip
-    assert {f.code for f in verify_database(database_url).findings} == found
