@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from house import EAST, WEST, Outside
+from left_region import left
 from memory_world import MemoryWorld
 from visits import look, settle
 
@@ -20,27 +21,34 @@ from bot.verdict import Kind
 from runbooks.failover import failover
 from runbooks.request import Request
 
-WAYS = {"dark": (True, False), "limping": (False, False), "planned": (False, True)}
+WAYS = {"dark": (True, False), "limping": (False, False), "planned": (False, True), "failback": (False, True)}
 
 
-def planned_from(world: MemoryWorld, *, planned: bool = False) -> Plan:
+def planned_from(world: MemoryWorld, *, planned: bool = False, to: str = WEST) -> Plan:
     """The plan that a fresh look gives."""
     seen = survey(world.ports(), world.estate)
-    return failover(world.estate, seen, Request(WEST, planned, "a test"), peaks={}, durations={})
+    lost = ["c0ffee: payments 0.4 s"] if to == EAST else []
+    request = Request(to, planned, "a test")
+    return failover(world.estate, seen, request, peaks={}, durations={}, unreconciled=lost)
 
 
 @cache
 def plan_of(way: str) -> Plan:
-    """The plan of a way of failing over, from the case's estate at rest."""
-    dark, planned = WAYS[way]
-    return planned_from(MemoryWorld(dark={EAST} if dark else set()), planned=planned)
+    """The plan of a way of failing over, from the case's estate at rest, or as a failover left it."""
+    return planned_from(_begun(way), planned=WAYS[way][1], to=EAST if way == "failback" else WEST)
+
+
+def _begun(way: str) -> MemoryWorld:
+    if way == "failback":
+        return left()
+    return MemoryWorld(dark={EAST} if WAYS[way][0] else set())
 
 
 @cache
 def _worlds(way: str) -> dict[str, MemoryWorld]:
     """The world before each step, from one play."""
     guard._since.clear()
-    world = MemoryWorld(dark={EAST} if WAYS[way][0] else set())
+    world = _begun(way)
     found = {}
     for step in plan_of(way).steps:
         found[step.id] = _copied(world)
