@@ -118,6 +118,7 @@ class Proposer:
 def ask(record: Record, estate: Estate, change: Change, now: float) -> None:
     """Open the approval of a change's plan; its time runs from `now`."""
     rule = estate.policy.get(change.kind) or estate.policy[change.kind.split("-", 1)[0]]
+    glass_at = glass.from_when(estate, change)
     options = ["approve", "deny", "cancel"] + [glass.BREAK] * glass.offered(estate, change.kind)
     decision = Decision(
         id=secrets.token_hex(6),
@@ -145,6 +146,7 @@ def ask(record: Record, estate: Estate, change: Change, now: float) -> None:
                 "quorum": rule.approve.quorum,
                 "role": rule.approve.role,
                 "expires_in": span(rule.expires_seconds),
+                **({} if glass_at is None else {"glass_from_ms": int(1000 * glass_at)}),
             },
         )
     )

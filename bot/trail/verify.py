@@ -3,8 +3,8 @@
 Checked: every body is canonical JSON, `seq` runs from 0 without a gap, each `prev` is the recomputed leaf before
 it, time never runs backwards, one chain, the head row agrees; then what the rows say: no run without an approval of
 its plan's digest by enough different people of whom the requester is none (or a break-glass after its time), no
-answer at a terminal without its signature, no call without a run, no outcome without its intent. Not yet checked: the newest rows removed together with the head row; signed checkpoints
-will show that.
+answer at a terminal without its signature, no call without a run, no outcome without its intent. Not yet
+checked: the newest rows removed together with the head row; signed checkpoints will show that.
 """
 
 from __future__ import annotations
