@@ -18,6 +18,7 @@ from bot.terminal.words import BREAK_GLASS, clean, open_questions, plan_lines, q
 
 STOPS = ("rollback", "abort")
 _UNDER_WAY = ("running", "rolling_back", "standing")
+LONGEST_REASON = 2000
 _LOOK_BACK = 200
 """Changes; a review may stay open for days while others come and go."""
 
@@ -53,8 +54,10 @@ def decide(console: Console, desk: Desk, words: tuple[str, ...], voter: Voter, r
     if not 1 <= len(words) <= 2:
         raise UsageError("signalbox decide takes an answer, after the id of a change or question.")
     name, choice = ("", *words)[-2:]
-    seen, question = _find(desk, name, choice.replace("-", "_").lower())
     choice, reason = choice.replace("-", "_").lower(), reason.strip()
+    if len(reason) > LONGEST_REASON:
+        raise UsageError(f"A reason has at most {LONGEST_REASON} characters, as the trail keeps it whole.")
+    seen, question = _find(desk, name, choice)
     for line in plan_lines(seen, steps=False):
         console.print(clean(line))
     if question is not None:

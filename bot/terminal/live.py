@@ -21,6 +21,7 @@ from bot.terminal.board import Board, step_line
 from bot.terminal.words import clean, console, open_questions, plan_lines, question_lines, report_lines
 
 _LOOK_SECONDS = 0.4
+_LONG_SECONDS = 30
 _PATIENCE_LOOKS = 25
 """How often in a row the database may be away before it is said; the run itself waits for it, too."""
 
@@ -100,6 +101,17 @@ def follow(out: Console, desk: Desk, change: str, *, stay: bool | None) -> int:
     """
     look = _Looking(desk, change)
     told = _Told(out, desk)
+    try:
+        return _follow(out, look, told, stay=stay)
+    except KeyboardInterrupt:
+        out.print(
+            f"You left. The change goes on where a replica runs; come back with: signalbox follow {change}"
+        )
+        raise
+
+
+def _follow(out: Console, look: _Looking, told: _Told, *, stay: bool | None) -> int:
+    desk = told.desk
     with Board(out, look.now, desk.estate) if out.is_terminal else contextlib.nullcontext() as board:
         reported = False
         while True:
@@ -118,10 +130,10 @@ def follow(out: Console, desk: Desk, change: str, *, stay: bool | None) -> int:
                 if not stay:
                     break
             look.wait()
-    if board is not None:
-        told.news(seen, now)
+    told.state(seen)
     if not reported or seen.closed_at is not None:
         told.report(seen)
+    told.questions(seen, now)
     return 0 if seen.state in ("done", "standing") else 1
 
 
@@ -155,29 +167,35 @@ class _Told:
 
     def __init__(self, out: Console, desk: Desk) -> None:
         self._out = out
-        self._desk = desk
+        self.desk = desk
         self._said: dict[str, str] = {}
 
     def news(self, seen: ChangeView, now: float) -> None:
         """Print what is new since the last look."""
-        self._line(
-            "change",
-            f"{seen.state} {seen.note}",
-            f"{seen.title}: {seen.state.replace('_', ' ')}. {seen.note}",
-        )
+        self.state(seen)
         for step in (*(seen.run.steps if seen.run else ()), *(seen.run.back if seen.run else ())):
-            if step.state != "pending":
+            # That a quick step has begun is not worth a line: that it is done comes at once.
+            if step.state != "pending" and (step.state != "active" or step.expect_seconds >= _LONG_SECONDS):
                 self._line(step.id, step.state, step_line(step, now))
-        for question in open_questions(seen):
-            broken = question.glass_at is not None and now >= question.glass_at
-            state = f"{len(question.votes)} {broken}"
-            for number, line in enumerate(question_lines(question, self._desk.estate, now)):
-                self._line(f"{question.id} {number}", state, line)
+        self.questions(seen, now)
         for question in (*seen.holds, *seen.reviews):
             if question.state != "open" and f"{question.id} 0" in self._said:
                 self._line(
                     question.id, question.state, f"  {question.state}: {question.outcome} {question.by}"
                 )
+
+    def state(self, seen: ChangeView) -> None:
+        """Print how the change stands, unless that was said."""
+        words = f"{seen.title}: {seen.state.replace('_', ' ')}. {seen.note}"
+        self._line("change", f"{seen.state} {seen.note}", words)
+
+    def questions(self, seen: ChangeView, now: float) -> None:
+        """Print the questions that are open, each once and again when somebody has answered."""
+        for question in open_questions(seen):
+            broken = question.glass_at is not None and now >= question.glass_at
+            state = f"{len(question.votes)} {broken}"
+            for number, line in enumerate(question_lines(question, self.desk.estate, now)):
+                self._line(f"{question.id} {number}", state, line)
 
     def report(self, seen: ChangeView) -> None:
         """Print the report, and what is still to be done."""
@@ -190,9 +208,9 @@ class _Told:
 
     def must_stay(self) -> bool:
         """Whether this process is the only one that drives, so that a standing fence would stop with it."""
-        with self._desk.database.read() as session:
+        with self.desk.database.read() as session:
             living = session.exec(
-                select(ReplicaRow).where(ReplicaRow.until > self._desk.database.now(session))
+                select(ReplicaRow).where(ReplicaRow.until > self.desk.database.now(session))
             ).all()
         if len(living) > 1:
             self._out.print("Production has moved; another replica keeps driving what still waits.")
