@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from bot.actions.guard import QUIET_SECONDS
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan, Step
@@ -12,7 +13,8 @@ from runbooks import fencing, promoting, ready, traffic
 from runbooks.checks import checks
 from runbooks.failback import failback
 from runbooks.losses import BOUND, bound_seconds
-from runbooks.preflight import Preflight, preflight, returning
+from runbooks.order import CUSTOMERS_FIRST, returning
+from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
 from runbooks.switchover import switchover
@@ -44,7 +46,7 @@ def failover(
     make = Steps.of(estate, survey, request, peaks, durations)
     found = preflight(estate, survey, request)
     bounds = {BOUND: bound_seconds(make.moving, survey, estate, request, like)} if make.moving else {}
-    steps = _dark(make) if found.order == "dark" else _limping(make, bounds)
+    steps = _customers_first(make) if found.order in CUSTOMERS_FIRST else _limping(make, bounds)
     return Plan(
         runbook="failover@1",
         title=f"Fail over from {make.old} to {make.to}",
@@ -59,37 +61,44 @@ def failover(
 
 def as_approved(request: Request, like: Plan | None) -> Request:
     """The request with the order that was approved where that is safe in any light: customers first."""
-    if like is None or request.planned or like.facts.get("order") != "dark":
+    if like is None or request.planned or like.facts.get("order") not in CUSTOMERS_FIRST:
         return request
     return replace(request, traffic_first=True)
 
 
-def _dark(make: Steps) -> list[Step]:
-    """Customers leave first; capacity comes beside and never delays a promotion."""
-    hold = ready.hold_sync(make, make.to)
+def _customers_first(make: Steps) -> list[Step]:
+    """Customers leave first; capacity comes beside and never delays a promotion.
+
+    The old Region is fenced for as long as it takes: tried for a bounded time, then watched.
+    """
+    hold, hold_old = ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)
     stop = traffic.stop(make, ())
     answers = traffic.answers(make, [stop.id], every=False)
     drained = traffic.drained(make, [answers.id], on_fail="go_on")
     nodes = ready.nodes(make, [hold.id], on_fail="go_on")
     replicas = ready.replicas(make, [hold.id, *ids(nodes)])
-    steps = [hold, stop, answers, drained, *nodes, replicas, fencing.workloads(make, (), on_fail="go_on")]
+    # Argo CD there is held at the same time and not before: a Region that is silent would cost that time twice.
+    stopped = fencing.workloads(make, (), on_fail="go_on")
+    steps = [hold, stop, answers, drained, *nodes, replicas, hold_old, stopped]
     if make.moving:
         network = fencing.network(make, (), on_fail="go_on")
         steps += [network, fencing.confirm(make, ["fence/workloads", network.id], on_fail="go_on")]
         # The guard itself looks for either proof, so it need not wait for attempts on a silent Region.
         steps.append(fencing.guard(make, "emptied", [stop.id]))
-    promotions = promoting.promote(make, PROMOTION, ["guard"])
+    promotions = promoting.promote(make, PROMOTION, ["guard"], alone=True)
     # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
     services = promoting.services(make, ())
     writes = promoting.writes(make, ())
     steps += [*promotions, *services, *writes, *promoting.heartbeats(make)]
     proofs = checks(make, [*ids(services), answers.id], ids(writes))
     restore = ready.restore(make, [proofs[1].id, replicas.id, drained.id])
-    tried = [step.id for step in steps if step.id in ("fence/workloads", "fence/confirm")]
+    fences = ("fence/workloads", "fence/network", "fence/confirm")
+    tried = [step.id for step in steps if step.id in fences]
+    watch = fencing.standing(make, [*tried, hold_old.id])
     activate = _once(make, [*tried, *ids(promotions)])
     # Git starts what Argo CD is free to start, so it stays held until a person has answered.
     release = ready.release_sync(make, make.to, [restore.id, *ids(activate)])
-    return [*steps, *proofs, restore, *activate, release]
+    return [*steps, *proofs, restore, watch, *activate, release]
 
 
 def _once(make: Steps, needs: list[str]) -> list[Step]:
@@ -113,7 +122,7 @@ def _limping(make: Steps, bounds: Mapping[str, int]) -> list[Step]:
         confirm = fencing.confirm(make, [stopped.id, network.id], on_fail="hold")
         steps += [network, confirm, fencing.guard(make, "fenced", [confirm.id])]
     most = 1000 * bounds.get(BOUND, 0)
-    promotions = promoting.promote(make, PROMOTION, ["guard"], max_loss_ms=most)
+    promotions = promoting.promote(make, PROMOTION, ["guard"], max_loss_ms=most, alone=True)
     services = promoting.services(make, [replicas.id, stopped.id])
     writes = promoting.writes(make, [stopped.id])
     activate = promoting.activate(make, [*ids(promotions), stopped.id])
@@ -133,8 +142,30 @@ def _notes(make: Steps, found: Preflight) -> list[str]:
         notes.append(f"Already written in {make.to} and left as it is: {', '.join(there)}.")
     if make.moving:
         notes.append("From the first promotion on there is no way back but a failback.")
+    if found.order in CUSTOMERS_FIRST:
+        notes += _notes_of_customers_first(make)
     if found.order == "limping":
         notes.append(f"If {make.old} cannot be fenced: roll back, and ask again with --traffic-first.")
         notes.append(f"{make.old} stays fenced and held from Argo CD until a failback.")
     notes.append(f"Before Argo CD is released in {make.to}, Git must name it as the serving Region.")
     return notes
+
+
+def _notes_of_customers_first(make: Steps) -> Iterator[str]:
+    """What can be made sure of, what cannot, and what stays open."""
+    old, ttl = make.old, max(record.ttl_seconds for record in make.estate.dns.records)
+    if make.moving:
+        yield (
+            f"Made sure before anything is promoted: {old} is seen to refuse writes, or every name server that "
+            f"answers has led to {make.to} alone for {ttl} s and no payment was accepted in {old} for "
+            f"{QUIET_SECONDS} s. Until then {make.to} answers 503 to what writes."
+        )
+        yield (
+            f"Cannot be made sure while {old} does not answer: that nothing writes there. A client that does not "
+            f"follow DNS could still be served there; what it writes there is not in {make.to}."
+        )
+    yield (
+        f"The run stays open until {old} has been fenced: it is watched, and closed for writes the moment it "
+        "answers. Jobs that run once wait for that, or for a person who starts them anyway."
+    )
+    yield f"{old} stays fenced and held from Argo CD until a failback."

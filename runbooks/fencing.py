@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from bot.plan import Call, OnFail, Step
+from runbooks import ready
 from runbooks.steps import LIMIT_PERCENT, Steps, by_place
+
+CONFIRM, STANDING = "fence/confirm", "fence/standing"
 
 
 def workloads(make: Steps, needs: Iterable[str], *, on_fail: OnFail, skippable: bool = True) -> Step:
@@ -59,7 +62,7 @@ def confirm(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
         "image": make.estate.probe_image,
         **_way_on(make, on_fail),
     }
-    return make.step("fence/confirm", "fence.confirm@1", args, "fence", needs, on_fail=on_fail)
+    return make.step(CONFIRM, "fence.confirm@1", args, "fence", needs, on_fail=on_fail)
 
 
 def guard(make: Steps, how: str, needs: Iterable[str]) -> Step:
@@ -71,6 +74,7 @@ def guard(make: Steps, how: str, needs: Iterable[str]) -> Step:
         "name_servers": list(make.estate.dns.name_servers),
         "addresses": make.addresses(),
         "share_query": make.estate.metrics.share,
+        "last_write_query": make.estate.metrics.last_write,
         "limit_percent": LIMIT_PERCENT,
         "ttl_seconds": max(record.ttl_seconds for record in make.estate.dns.records),
     }
@@ -83,7 +87,42 @@ def sure(make: Steps, start: Iterable[str], needs: Iterable[str]) -> Step:
     Of a phase that no recovery time counts: customers are served without it.
     """
     args = {**_fence(make, "fenced"), "start": list(start)}
-    return make.step("activate/check", "fence.sure@1", args, "restore", needs)
+    return make.step("activate/check", "fence.sure@1", args, "restore", needs, standing=True)
+
+
+def standing(make: Steps, needs: Iterable[str]) -> Step:
+    """Watch over the old Region until it is seen fenced, whatever was moved, for as long as it takes.
+
+    Every database is tried there and not only those that move: a writer that was cut off while others were
+    promoted knows nothing of it.
+    """
+    subnets = list(make.estate.regions[make.old].database_subnets)
+    stopped = workloads(make, (), on_fail="go_on")
+    args = {
+        "region": make.old,
+        "workloads": stopped.args["workloads"],
+        "subnets": subnets,
+        "databases": [make.secret(name) for name in make.estate.databases],
+        "image": make.estate.probe_image,
+        "confirm_steps": [CONFIRM, STANDING],
+    }
+    lift = {
+        "region": make.old,
+        "subnets": subnets,
+        "workloads": stopped.undo.args["workloads"] if stopped.undo else [],
+        "release": ready.hold_sync(make, make.old).undo is not None,
+    }
+    return make.step(
+        STANDING,
+        "fence.standing@1",
+        args,
+        "standing",
+        needs,
+        blocks=[f"region/{make.old}", f"sync/{make.old}"],
+        undo=Call(do="fence.lift@1", args=lift),
+        on_fail="go_on",
+        standing=True,
+    )
 
 
 def _fence(make: Steps, how: str) -> dict[str, Any]:
@@ -97,7 +136,7 @@ def _fence(make: Steps, how: str) -> dict[str, Any]:
             {**make.secret(name), "global_cluster": make.estate.databases[name].global_cluster}
             for name in make.moving
         ],
-        "confirm_step": "fence/confirm",
+        "confirm_steps": [CONFIRM] if how == "switchover" else [CONFIRM, STANDING],
     }
 
 

@@ -8,6 +8,7 @@ from bot.clock import span
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Plan
+from runbooks.order import writing
 from runbooks.request import Request
 
 BOUND = "data_loss_seconds"
@@ -30,6 +31,12 @@ def losses(moving: Sequence[str], survey: Survey, estate: Estate, request: Reque
             yield f"{name}: loses what had not arrived when {old} fell silent, at most {most}."
         else:
             yield f"{name}: may lose {max(1, lag_ms) / 1000:.1f} s of writes (lag now)."
+    left = survey.regions[old]
+    if moving and not left.reachable and writing(left):
+        yield (
+            f"{old} may still take payments: what it acknowledges after the last write that reaches {request.to} "
+            "is lost there and must be reconciled by hand."
+        )
 
 
 def bound_seconds(

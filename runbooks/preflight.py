@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
 
 from bot.actions.inventory import listed
 from bot.clock import span
@@ -14,10 +13,8 @@ from bot.facts.survey import DatabaseSeen, Survey, stop_key
 from bot.ports import ClusterState, GlobalDatabase
 from bot.routers import answers as route
 from runbooks.losses import losses
+from runbooks.order import CUSTOMERS_FIRST, Order, order_of, returning
 from runbooks.request import Request
-
-Order = Literal["dark", "limping", "healthy"]
-DRAINED_PERMILLE = 10
 
 
 @dataclass(frozen=True)
@@ -67,35 +64,6 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
     )
 
 
-def order_of(estate: Estate, survey: Survey, request: Request) -> tuple[Order, str]:
-    """The order of doing, and why in plain words."""
-    old = estate.other(request.to)
-    seen = survey.regions[old]
-    if request.planned and returning(survey, request.to):
-        return "healthy", (
-            f"Failback: {request.to} was left by a failover. It is opened and made ready, the writers move while "
-            "writes pause, and customers come last."
-        )
-    if request.planned:
-        return "healthy", f"Planned: {old} answers, so everything is made ready before writes pause."
-    if not seen.reachable:
-        silent = " and ".join(
-            label for label, ok in (("its AWS API", seen.aws), ("its cluster", seen.cluster)) if not ok
-        )
-        return "dark", (
-            f"{old} cannot be fenced: {silent} do not answer. Customers are sent away first, and nothing is "
-            "promoted before that is seen; capacity comes at the same time."
-        )
-    if request.traffic_first:
-        return "dark", f"Customers first, as asked or approved: they leave {old} before the writers move."
-    if seen.permille is not None and seen.permille <= DRAINED_PERMILLE:
-        return "dark", f"Customers have left {old} already ({seen.permille / 10:g} % of requests)."
-    return (
-        "limping",
-        f"{old} still answers: it is fenced, and seen to refuse writes, before the writers move.",
-    )
-
-
 def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
     """Databases that are already written in the target, and at rest."""
     return tuple(
@@ -106,12 +74,6 @@ def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
         and view.writer is not None
         and view.writer.region == to
     )
-
-
-def returning(survey: Survey, to: str) -> bool:
-    """Whether a planned move to this Region is a failback: it was left, and is still fenced or stopped for DNS."""
-    target = survey.regions[to]
-    return bool(target.fenced or target.stopped)
 
 
 def by_place(estate: Estate) -> list[tuple[str, Service]]:
@@ -188,13 +150,14 @@ def _left_before(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
         )
 
 
-def _deployment_blockers(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
+def _deployment_blockers(estate: Estate, survey: Survey, to: str, fence_waits: str = "") -> Iterator[str]:
     old = estate.other(to)
     if survey.regions[to].groups is None:
         yield f"The node groups of {to} could not be read, so nobody knows whether there is room."
     for name, group in sorted((survey.regions[to].groups or {}).items()):
         if group.issues:
-            yield f"Node group {name} in {to} reports {', '.join(group.issues)}."
+            waits = f" {fence_waits}" if fence_waits else ""
+            yield f"Node group {name} in {to} reports {', '.join(group.issues)}.{waits}"
     for name in _undeployed(estate, survey, to, [n for n, s in by_place(estate) if s.critical]):
         yield f"{name} is critical and is not deployed in {to}."
     may_write = [n for n, s in by_place(estate) if s.writes or s.kind != "service"]
@@ -217,7 +180,9 @@ def _undeployed(estate: Estate, survey: Survey, region: str, names: Iterable[str
 def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]:
     to, old = request.to, estate.other(request.to)
     if not request.planned:
-        yield from _deployment_blockers(estate, survey, to)
+        waits = f"{old} is not fenced before its nodes are there, or people go on without them."
+        limping = order_of(estate, survey, request)[0] == "limping"
+        yield from _deployment_blockers(estate, survey, to, waits if limping else "")
         if survey.regions[to].stopped is None:
             yield (
                 f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. "
@@ -225,6 +190,8 @@ def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]
             )
         if survey.regions[old].permille is None:
             yield f"How many customers {old} still receives is not measured."
+        if survey.regions[old].last_write_ms is None:
+            yield f"When {old} last accepted a payment is not measured: its share of requests must tell."
     else:
         yield from _returning_warnings(survey, to)
         if survey.regions[old].permille is None:
@@ -265,8 +232,12 @@ def _of_database(
     if request.planned and survey.regions[old].reachable:
         stops += _apart(name, to, old, survey)
     if view.moving:
-        if request.planned or view.moving_to not in ("", target.arn):
+        elsewhere = view.moving_to not in ("", target.arn)
+        if request.planned:
             stops.append(f"{name} is being moved already ({view.moving} to {view.moving_to or 'somewhere'}).")
+        elif elsewhere:
+            moving = f"{name} is being moved by someone else ({view.moving} to {view.moving_to})"
+            notes.append(f"{moving}: that is waited for, and then {name} is promoted in {to}.")
         else:
             notes.append(f"{name} is on its way to {to} already ({view.moving}).")
     elif view.writer is None:
@@ -274,6 +245,13 @@ def _of_database(
     elif view.writer.region == to:
         notes.append(f"{name} is already written in {to}.")
         return stops, notes
+    elif view.writer.region != old:
+        strange = f"{name} is written in {view.writer.region}, which is no Region of this estate"
+        (stops if request.planned else notes).append(
+            f"{strange}."
+            if request.planned
+            else f"{strange}: it is promoted from there, which is not fenced."
+        )
     if request.planned and target.sync not in ("connected", ""):
         stops.append(f"{name} in {to} is {target.sync}.")
     silent = not survey.regions[old].reachable
@@ -342,16 +320,16 @@ def _of_lag(
 ) -> tuple[list[str], list[str]]:
     allowed = estate.objectives.rpo_seconds
     if lag_ms is None:
-        if order == "dark":
+        if order in CUSTOMERS_FIRST:
             return [], [f"{name}: replication lag is unknown."]
         why = f"{name}: replication lag is unknown, so how much would be lost is too."
         return ([], [why]) if request.planned else ([why], [])
     if lag_ms <= allowed * 1000:
         return [], []
     told = f"{name} lags {span(lag_ms / 1000)}, the objective allows {span(allowed)}"
-    if order == "dark" and not silent:
+    if order in CUSTOMERS_FIRST and not silent:
         return [], [f"{told}: that much is lost when the writers move."]
-    if order == "dark":
+    if order in CUSTOMERS_FIRST:
         # The old writer is silent, so the reading grows by a second a second without a write being lost.
         return [], [f"{told}; it grows while {estate.other(request.to)} is silent, the heartbeat will tell."]
     if request.planned:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.plan import Step
+from bot.actions.database import DETACH_LABEL
+from bot.plan import Call, Step
 from runbooks.steps import Steps, by_place
 
 
-def promote(make: Steps, do: str, needs: Sequence[str], *, max_loss_ms: int | None = None) -> list[Step]:
+def promote(
+    make: Steps, do: str, needs: Sequence[str], *, max_loss_ms: int | None = None, alone: bool = False
+) -> list[Step]:
     """Every database whose writer must move, side by side. The point of no return.
 
-    With `max_loss_ms` nothing is promoted while its target lags more.
+    With `max_loss_ms` nothing is promoted while its target lags more. With `alone` a person may have a database
+    that stays where it is detached instead.
     """
     steps = []
     for name in make.moving:
@@ -37,6 +41,7 @@ def promote(make: Steps, do: str, needs: Sequence[str], *, max_loss_ms: int | No
                 blocks=[f"database/{name}"],
                 commits=True,
                 skippable=False,
+                instead=Call(do="database.detach@1", args=args, label=DETACH_LABEL) if alone else None,
             )
         )
     return steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bot.actions import sync
 from bot.estate import Service
@@ -61,6 +62,7 @@ def nodes(make: Steps, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
             "minimum": count,
             "desired": count,
             "ready": sum(wanted.values()),
+            **_pods(make),
         }
         blocks = [f"capacity/{make.to}"]
         step_id = f"{_NODES}{name}"
@@ -77,6 +79,18 @@ def nodes(make: Steps, needs: Sequence[str], *, on_fail: OnFail) -> list[Step]:
             )
         )
     return steps
+
+
+def _pods(make: Steps) -> dict[str, Any]:
+    """Whom the nodes are for, and who could make room for them: what people need to know when nodes do not come."""
+    needed, spare = [], []
+    for name, service in by_place(make.estate):
+        place = {"namespace": service.namespace, "name": name}
+        if service.critical:
+            needed.append({**place, "replicas": _peak(make, name, service)})
+        elif service.kind == "service":
+            spare.append(place)
+    return {"needed": needed, "spare": spare}
 
 
 def _nodes_wanted(make: Steps, group: str) -> int:

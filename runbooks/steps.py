@@ -27,12 +27,15 @@ SECONDS = {
     "fence.confirm@1": 20,
     "fence.guard@1": 5,
     "fence.sure@1": 5,
+    "fence.standing@1": 5,
+    "fence.lift@1": 30,
     "capacity.nodes@1": 120,
     "capacity.replicas@1": 90,
     "capacity.restore@1": 10,
     "capacity.standby@1": 60,
     "database.failover@1": 60,
     "database.switchover@1": 60,
+    "database.detach@1": 60,
     "database.connected@1": 5,
     "workload.restart@1": 60,
     "workload.activate@1": 30,
@@ -40,6 +43,7 @@ SECONDS = {
     "probe.heartbeat@1": 15,
     "traffic.stop@1": 3,
     "traffic.unstop@1": 3,
+    "traffic.control@1": 3,
     "traffic.weights@1": 30,
     "traffic.answers@1": 60,
     "traffic.drained@1": 90,
@@ -131,6 +135,8 @@ class Steps:
         commits: bool = False,
         skippable: bool = True,
         ask: Ask | None = None,
+        standing: bool = False,
+        instead: Call | None = None,
     ) -> Step:
         """One step, told in the verb's own words and with the time it usually takes."""
         expected = self.durations.get(step_id, self.durations.get(do, SECONDS.get(do, 10)))
@@ -147,6 +153,8 @@ class Steps:
             commits=commits,
             skippable=skippable,
             ask=ask,
+            standing=standing,
+            instead=instead,
             expect_seconds=round(expected),
         )
 

@@ -22,12 +22,28 @@ _ISSUES = {
 
 def _observe_nodes(ports: Ports, args: Args) -> Seen:
     group = ports.capacity.node_group(args["region"], args["cluster"], args["group"])
-    return {
+    seen: Seen = {
         "minimum": group.minimum,
         "desired": group.desired,
         "status": group.status,
         "issues": list(group.issues),
         "ready": ports.clusters.nodes_ready(args["region"]),
+    }
+    return seen | (_pods(ports, args) if seen["ready"] < args["ready"] else {"missing": {}, "spare": {}})
+
+
+def _pods(ports: Ports, args: Args) -> dict[str, dict[str, int]]:
+    """By name: pods that critical services still lack, and pods of services that customers can do without."""
+    region = args["region"]
+    found = inventory.find(ports, region, [*args["needed"], *args["spare"]])
+    missing = {
+        i["name"]: i["replicas"] - (w.ready if (w := found.get(inventory.key(i))) else 0)
+        for i in args["needed"]
+    }
+    spare = {i["name"]: w.total for i in args["spare"] if (w := found.get(inventory.key(i)))}
+    return {
+        "missing": {name: pods for name, pods in missing.items() if pods > 0},
+        "spare": {name: pods for name, pods in spare.items() if pods > 0},
     }
 
 
@@ -45,8 +61,28 @@ def _judge_nodes(args: Args, seen: Seen) -> Verdict:
     if seen["issues"]:
         # The group goes on trying by itself: capacity may come back within the step's time.
         told = ", ".join(f"{_ISSUES[code]}: {code}" if code in _ISSUES else code for code in seen["issues"])
-        return waiting(f"{where} cannot get nodes: {told}; {seen['ready']} of {args['ready']} are ready")
-    return waiting(f"{seen['ready']} of {args['ready']} nodes are ready in {args['region']}")
+        ready = f"{seen['ready']} of {args['ready']} nodes are ready"
+        return waiting(f"{where} cannot get nodes: {told}; {ready}{_room(seen)}")
+    return waiting(f"{seen['ready']} of {args['ready']} nodes are ready in {args['region']}{_room(seen)}")
+
+
+def _room(seen: Mapping[str, Any]) -> str:
+    """What the missing nodes keep from running, and what could make room without them."""
+    missing, spare = seen["missing"], seen["spare"]
+    if not missing:
+        return "; every critical service has its pods"
+    lacking = inventory.count(sum(missing.values()), "pod")
+    told = f"; critical services lack {lacking} ({_counted(missing)})"
+    if not spare:
+        return told
+    return f"{told}; freeing {_counted(spare)} gives {inventory.count(sum(spare.values()), 'pod')}"
+
+
+def _counted(pods: Mapping[str, int], most: int = 3) -> str:
+    """`a ×4, b ×2 and 3 more`, the largest first."""
+    order = sorted(pods, key=lambda name: (-pods[name], name))
+    rest = f" and {len(order) - most} more" if len(order) > most else ""
+    return ", ".join(f"{name} ×{pods[name]}" for name in order[:most]) + rest
 
 
 def _raise_nodes(ports: Ports, args: Args) -> None:
@@ -139,7 +175,8 @@ def _judge_replicas(args: Args, seen: Seen) -> Verdict:
     lacking = [i for i in args["workloads"] if _lacking(i, found.get(inventory.key(i)))]
     others = [i["name"] for i in lacking if not i["critical"]]
     if critical := [inventory.key(i) for i in lacking if i["critical"]]:
-        why = f"; {seen['pending'][0]}" if seen["pending"] else ""
+        stuck = [w["stuck"] for k in critical if (w := found.get(k)) is not None and w["stuck"]]
+        why = f"; {[*stuck, *seen['pending']][0]}" if stuck or seen["pending"] else ""
         return waiting(f"not yet at their peak in {args['region']}: {inventory.listed(critical)}{why}")
     later = f"; still coming: {inventory.listed(others)}" if others else ""
     return passed(f"every critical service in {args['region']} is at its peak{later}", behind=others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from bot import act
@@ -48,7 +49,8 @@ def way_on(args: Args) -> str:
     return f"; {args['way_on']}" if args.get("way_on") else ""
 
 
-def _stop_workloads(ports: Ports, args: Args) -> None:
+def stop_workloads(ports: Ports, args: Args) -> None:
+    """Everything that may write, to zero. Raises the last refusal when some were not stopped."""
     refusal: Rejected | None = None
     for name, workload in inventory.find(ports, args["region"], args["workloads"]).items():
         if workload.wanted == 0:
@@ -107,17 +109,27 @@ def _describe_open(args: Args) -> str:
 
 
 def _observe_confirm(ports: Ports, args: Args) -> Seen:
-    return {"jobs": refusals(ports, args, act.current().step, _PATIENCE_SECONDS)}
+    return {"jobs": refusals(ports, args, [act.current().step], _PATIENCE_SECONDS)}
 
 
-def refusals(ports: Ports, args: Args, step: str, seconds: float) -> dict[str, dict[str, str]]:
-    """How the Jobs of this step ended, by database. Raises OutsideError when one cannot be looked at."""
-    asked = {d["database"]: partial(jobs.look, ports, args["region"], d, step) for d in args["databases"]}
+def refusals(ports: Ports, args: Args, steps: Sequence[str], seconds: float) -> dict[str, dict[str, str]]:
+    """How the Jobs of these steps ended, by database; of several tries the last one that shows something counts.
+
+    `steps` in the order of doing. Raises OutsideError when a Job cannot be looked at.
+    """
+    asked = {d["database"]: partial(_tried, ports, args["region"], d, steps) for d in args["databases"]}
     found = together(asked, seconds)
     for answer in found.values():
         if isinstance(answer, OutsideError):
             raise answer
     return found
+
+
+def _tried(ports: Ports, region: str, database: Args, steps: Sequence[str]) -> dict[str, str]:
+    found = [jobs.look(ports, region, database, step) for step in reversed(steps)]
+    told = [job for job in found if job["state"] == "succeeded" or jobs.refused(job)]
+    tried = [job for job in found if job["state"] != "absent"]
+    return [*told, *tried, *found][0]
 
 
 def judge_refusals(region: str, found: dict[str, dict[str, str]]) -> Verdict:
@@ -144,7 +156,8 @@ def _judge_confirm(args: Args, seen: Seen) -> Verdict:
     return verdict.model_copy(update={"reasons": (f"{verdict.why}{way_on(args)}",)})
 
 
-def _try_writes(ports: Ports, args: Args) -> None:
+def try_writes(ports: Ports, args: Args) -> None:
+    """A write into each database that was not yet seen refused by the current step."""
     step = act.current().step
     for database in args["databases"]:
         if not jobs.refused(jobs.look(ports, args["region"], database, step)):
@@ -161,7 +174,7 @@ WORKLOADS = Action(
     observe=_observe_workloads,
     judge=_judge_workloads,
     describe=_describe_workloads,
-    apply=_stop_workloads,
+    apply=stop_workloads,
     timeout=60,
     grace=5,
 )
@@ -188,7 +201,7 @@ CONFIRM = Action(
     observe=_observe_confirm,
     judge=_judge_confirm,
     describe=_describe_confirm,
-    apply=_try_writes,
+    apply=try_writes,
     timeout=90,
     tries=4,
     grace=5,

@@ -8,30 +8,41 @@ from typing import Any
 from bot import act
 from bot.action import Action, Args, Seen
 from bot.actions import fence, inventory
+from bot.clock import span
 from bot.errors import OutsideError
 from bot.patience import together
 from bot.ports import Ports
 from bot.routers import answers as route
+from bot.routers.last_write import written
 from bot.routers.share import measured
 from bot.verdict import Kind, Verdict, passed, unknown, waiting
 
 # Wall seconds for a look at the old Region. Where it is dark, proof comes from its customers, and soon.
 _PATIENCE_SECONDS = {"switchover": 5.0, "fenced": 5.0, "emptied": 1.0}
+QUIET_SECONDS = 30
+"""For how long no write may have been accepted in the Region that is left."""
 _REMEMBERED = 1000
 
-_since: dict[str, float] = {}
+_since: dict[str, tuple[float, float]] = {}
+"""When it was last looked at, and the seconds that count."""
 
 
-def _unbroken_seconds(ports: Ports, good: bool) -> int:
-    """For how long this process has seen it good without a break; a restart only makes it wait longer."""
-    current, now = act.current(), ports.clock.now()
-    name = current.key("sent")
+def _unbroken_seconds(ports: Ports, args: Args, good: bool) -> int:
+    """For how long this process has seen it good without a break; a restart only makes it wait longer.
+
+    Between two looks at most half a TTL counts: a clock that jumps, or a process that was stopped, has not
+    looked meanwhile.
+    """
+    name, now = act.current().key("sent"), ports.clock.now()
     if not good:
         _since.pop(name, None)
         return 0
     if len(_since) > _REMEMBERED:
         _since.clear()
-    return int(now - _since.setdefault(name, now))
+    last, counted = _since.get(name, (now, 0.0))
+    counted += min(max(0.0, now - last), args["ttl_seconds"] / 2)
+    _since[name] = (now, counted)
+    return int(counted)
 
 
 def _observe(ports: Ports, args: Args) -> Seen:
@@ -51,15 +62,18 @@ def _sent(ports: Ports, args: Args) -> dict[str, Any]:
             "answers": {},
             "why": error.what,
             "permille": None,
-            "seconds": _unbroken_seconds(ports, False),
+            "quiet_ms": None,
+            "seconds": _unbroken_seconds(ports, args, False),
         }
     share = measured(ports.metrics, args["share_query"])
+    writes = written(ports.metrics, args["last_write_query"])
     good = route.only(found, args["addresses"])
     return {
         "answers": found,
         "permille": share.permille.get(args["from"]),
+        "quiet_ms": writes.quiet_ms.get(args["from"]),
         "why": share.why,
-        "seconds": _unbroken_seconds(ports, good),
+        "seconds": _unbroken_seconds(ports, args, good),
     }
 
 
@@ -69,7 +83,7 @@ def _fence(ports: Ports, args: Args) -> dict[str, Any]:
     asked: dict[str, Callable[[], Any]] = {"workloads": lambda: fence.running(ports, old)}
     if args["how"] != "switchover":
         asked["denied"] = lambda: fence.denied(ports, old)
-        asked["jobs"] = lambda: fence.refusals(ports, old, args["confirm_step"], seconds)
+        asked["jobs"] = lambda: fence.refusals(ports, old, args["confirm_steps"], seconds)
     found = together(asked, seconds)
     for answer in found.values():
         if isinstance(answer, OutsideError):
@@ -90,23 +104,40 @@ def _connected(ports: Ports, args: Args) -> dict[str, Any]:
 
 
 def _judge_sent(args: Args, sent: dict[str, Any]) -> Verdict:
-    target, old = args["to"], args["from"]
+    """Whether customers are sent to the target, and the old Region is seen to be left.
+
+    Resolvers keep old answers for a TTL, connections stay longer: so both are waited for.
+    """
+    target, old, ttl = args["to"], args["from"], args["ttl_seconds"]
     if not sent["answers"]:
         return unknown(f"the name servers could not be asked: {sent['why']}")
     if away := route.elsewhere(sent["answers"], args["addresses"]):
         return waiting(f"customers are still sent elsewhere ({'; '.join(away[:2])})")
     if not route.only(sent["answers"], args["addresses"]):
         return unknown("no name server answers for every name")
-    permille, seconds = sent["permille"], sent["seconds"]
-    if permille is None:
-        need = 2 * args["ttl_seconds"]
-        if seconds >= need:
-            why = f"every name has led to {target} alone for {seconds} s"
-            return passed(f"{why}; the share of {old} is not measured")
-        return waiting(f"every name leads to {target}; waiting until old answers have expired twice")
-    if permille <= 10 * args["limit_percent"]:
-        return passed(f"customers are sent to {target}; {old} receives {_percent(permille)} of requests")
-    return waiting(f"{old} still receives {_percent(permille)} of requests")
+    permille, quiet_ms, seconds = sent["permille"], sent["quiet_ms"], sent["seconds"]
+    if quiet_ms is not None and quiet_ms < 1000 * QUIET_SECONDS:
+        return waiting(f"last payment accepted in {old} {quiet_ms // 1000} s ago")
+    # Where no write is measured, one request may be one.
+    most = 0 if quiet_ms is None else 10 * args["limit_percent"]
+    if permille is not None and permille > most:
+        return waiting(f"{old} still receives {_percent(permille)} of requests")
+    need = 2 * ttl if permille is None else ttl
+    if seconds < need:
+        expired = "have expired" if permille is not None else "have expired twice"
+        return waiting(
+            f"every name leads to {target}; waiting until old answers {expired}: {seconds} of {need} s"
+        )
+    why = f"every name has led to {target} alone for {seconds} s"
+    return passed(f"{why}; {_quiet(old, permille, quiet_ms)}", permille=permille, quiet_ms=quiet_ms)
+
+
+def _quiet(old: str, permille: int | None, quiet_ms: int | None) -> str:
+    """What is known of the Region that was left, in words."""
+    share = f"the share of {old} is not measured"
+    if permille is not None:
+        share = f"{old} receives {_percent(permille)} of requests"
+    return share if quiet_ms is None else f"{share}; no payment accepted there for {span(quiet_ms / 1000)}"
 
 
 def _percent(permille: int) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal, InvalidOperation
 
 from bot import act
 from bot.action import Action, Args, Seen
 from bot.actions import jobs
 from bot.clock import iso
-from bot.errors import OutsideError
 from bot.ports import Ports
+from bot.routers.last_write import written
 from bot.verdict import Verdict, failed, passed, waiting
 
 
@@ -52,20 +51,9 @@ def survived_at_ms(message: str) -> int | None:
 def _observe_heartbeat(ports: Ports, args: Args) -> Seen:
     seen = _observe(ports, args)
     if seen["state"] == "succeeded":
-        seen["last_write_ms"] = _last_write_ms(ports, args)
+        # When customers last had a write accepted in the Region that was left.
+        seen["last_write_ms"] = written(ports.metrics, args["last_write_query"]).at_ms.get(args["from"])
     return seen
-
-
-def _last_write_ms(ports: Ports, args: Args) -> int | None:
-    """When customers last had a write accepted in the Region that was left, epoch milliseconds."""
-    if not args["last_write_query"]:
-        return None
-    try:
-        samples = ports.metrics.query(args["last_write_query"])
-    except OutsideError:
-        return None
-    values = [s.value for s in samples if s.labels.get("region") == args["from"] and math.isfinite(s.value)]
-    return int(max(values) * 1000) if values else None
 
 
 def _judge_heartbeat(args: Args, seen: Seen) -> Verdict:

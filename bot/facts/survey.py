@@ -179,9 +179,7 @@ def _stopped(ports: Ports, estate: Estate, region: str) -> bool:
     return ports.dns.stopped(keeper, estate.regions[keeper].stop_bucket, stop_key(region))
 
 
-def _region(
-    name: str, estate: Estate, known: dict[str, Any], share: Share, writes: LastWrites
-) -> RegionSeen:
+def _region(name: str, estate: Estate, known: dict[str, Any], share: Share, writes: LastWrites) -> RegionSeen:
     groups = {
         g: known[key] for g in estate.regions[name].node_groups if (key := f"group {name} {g}") in known
     }

@@ -1,7 +1,8 @@
 """A small world in memory behind `bot.ports`: what a plan does to it can be looked at afterwards.
 
 It is a whole implementation, not a recording: databases move, Jobs run, name servers follow STOP objects and
-weights. Everything happens at once; `dark` Regions do not answer, and their writers go on when partitioned.
+weights. Everything happens at once. `dark` Regions answer nobody; `partitioned` ones do not answer us, and go on
+serving the customers who are led there, whose last accepted write is known.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class MemoryWorld:
     clock: Time = field(default_factory=Time)
     dark: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    partitioned: set[str] = field(default_factory=set)
+    paying: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         names = [record.name for record in self.estate.dns.records]
@@ -88,6 +91,7 @@ class MemoryWorld:
         self.jobs: dict[tuple[str, str, str], JobResult] = {}
         self.tokens: list[str] = []
         self.payments: set[str] = set()
+        self.written = {EAST: self.clock.now() - (600.0 if EAST in self.dark else 0.0)}
         self.pods = {
             (region, f"{s.namespace}/{name}"): self._workload(name, region)
             for region in self.estate.regions
@@ -111,7 +115,7 @@ class MemoryWorld:
         )  # fmt: skip
 
     def _reach(self, region: str) -> None:
-        if region in self.dark:
+        if region in self.dark | self.partitioned:
             raise Unreachable(f"{region} does not answer.")
 
     def _did(self, what: str) -> None:
@@ -243,7 +247,7 @@ class MemoryWorld:
     # Clusters
 
     def reachable(self, region: str) -> bool:
-        return region not in self.dark
+        return region not in self.dark | self.partitioned
 
     def workloads(self, region: str, namespaces: Sequence[str]) -> tuple[Workload, ...]:
         self._reach(region)
@@ -321,16 +325,35 @@ class MemoryWorld:
     def query(self, promql: str) -> tuple[Sample, ...]:
         if promql in self.figures:
             return self.figures[promql]
-        if promql != self.estate.metrics.share:
+        if promql not in (self.estate.metrics.share, self.estate.metrics.last_write):
             return ()
         if self.share is None:
             raise Unreachable("Prometheus does not answer.")
+        if promql == self.estate.metrics.last_write:
+            return self._last_writes()
         answers = self.answers(self.estate.dns.records[0].name, ["any"])["any"] or ()
         share = {
             r: (100.0 if place.ingress.address in answers and self.share[r] >= 0 else 0.0)
             for r, place in self.estate.regions.items()
         }
         return tuple(Sample({"region": region}, value, self.clock.now()) for region, value in share.items())
+
+    def _last_writes(self) -> tuple[Sample, ...]:
+        """When each Region last accepted a write: now, where customers are led or stay (`paying`) and can pay."""
+        now = self.clock.now()
+        answers = self.answers(self.estate.dns.records[0].name, ["any"])["any"] or ()
+        for region, place in self.estate.regions.items():
+            led = place.ingress.address in answers or region in self.paying
+            if led and self.writes(region):
+                self.written[region] = now
+        return tuple(Sample({"region": region}, at, now) for region, at in self.written.items())
+
+    def writes(self, region: str) -> bool:
+        """Whether a customer who comes to this Region can pay there."""
+        writers = [w for (r, k), w in self.pods.items() if r == region and k.endswith("/payment-service")]
+        on = any(w.wanted > 0 for w in writers) and not self.denied[region] and region not in self.dark
+        # Who promotes without a fence leaves an old writer behind that cannot know.
+        return on and (self.writer["payments"] == region or region in self.partitioned)
 
     def get(self, url: str, *, host: str) -> HttpAnswer:
         region = next(r for r, p in self.estate.regions.items() if p.ingress.address in url)

@@ -16,6 +16,11 @@ NODES = {
     "minimum": 6,
     "desired": 6,
     "ready": 6,
+    "needed": [{"namespace": "production", "name": "api-gateway", "replicas": 9}],
+    "spare": [
+        {"namespace": "insights", "name": "help-center"},
+        {"namespace": "insights", "name": "analytics-dashboard"},
+    ],
 }
 API = {"namespace": "production", "name": "api-gateway", "replicas": 9, "critical": True}
 HELP = {"namespace": "insights", "name": "help-center", "replicas": 2, "critical": False}
@@ -62,9 +67,36 @@ def test_nodes_that_do_not_come_are_waited_for_with_what_aws_says() -> None:
     )
     verdict = look(world.ports(), "capacity.nodes@1", NODES)
     assert verdict.kind == Kind.INCONCLUSIVE
-    assert "EC2 has no capacity: AsgInstanceLaunchFailures, Other; 3 of 6 are ready" in verdict.why
+    assert "EC2 has no capacity: AsgInstanceLaunchFailures, Other; 3 of 6 nodes are ready" in verdict.why
     world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], issues=())
     assert look(world.ports(), "capacity.nodes@1", NODES).kind == Kind.INCONCLUSIVE
+
+
+def test_a_hold_for_nodes_carries_the_numbers_and_what_could_be_freed() -> None:
+    """Who is asked at 3 a.m. reads how much is missing, and what customers can do without."""
+    world = Short()
+    world.groups[WEST, "general"] = replace(world.groups[WEST, "general"], minimum=6, desired=6)
+    world._change(WEST, "insights", "analytics-dashboard", total=2)
+    verdict = look(world.ports(), "capacity.nodes@1", NODES)
+    assert verdict.why == (
+        "3 of 6 nodes are ready in us-west-2; critical services lack 8 pods (api-gateway ×8); "
+        "freeing analytics-dashboard ×2, help-center ×1 gives 3 pods"
+    )
+    world._change(WEST, "production", "api-gateway", ready=9)
+    assert "every critical service has its pods" in look(world.ports(), "capacity.nodes@1", NODES).why
+    del world.pods[WEST, "production/api-gateway"]
+    off(world, *({"namespace": "insights", "name": n} for n in ("analytics-dashboard", "help-center")))
+    assert look(world.ports(), "capacity.nodes@1", NODES).why.endswith("lack 9 pods (api-gateway ×9)")
+
+
+def test_a_critical_service_that_never_gets_ready_is_named_with_its_reason() -> None:
+    """The hold says which one and what its pods say."""
+    world = MemoryWorld()
+    apply(world.ports(), "capacity.replicas@1", replicas(API, HELP))
+    world._change(WEST, "production", "api-gateway", ready=2, stuck="ImagePullBackOff: api-gateway:17")
+    verdict = look(world.ports(), "capacity.replicas@1", replicas(API, HELP))
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "not yet at their peak in us-west-2: api-gateway; ImagePullBackOff" in verdict.why
 
 
 def test_every_retry_and_every_group_has_a_token_of_its_own() -> None:

@@ -7,11 +7,12 @@ import pytest
 from memory_world import EAST, WEST, MemoryWorld
 from visits import look, settle
 
+from bot.actions.database import DETACH_LABEL
 from bot.actions.kinds import KINDS
-from bot.ports import GlobalDatabase
+from bot.ports import GlobalDatabase, Member
 from bot.verdict import Kind
 
-FAILOVER, SWITCHOVER = "database.failover@1", "database.switchover@1"
+FAILOVER, SWITCHOVER, DETACH = "database.failover@1", "database.switchover@1", "database.detach@1"
 
 
 def args_of(world: MemoryWorld, name: str = "payments") -> dict[str, Any]:
@@ -37,7 +38,6 @@ def args_of(world: MemoryWorld, name: str = "payments") -> dict[str, Any]:
         (EAST, ("failing-over", "target"), "available", Kind.INCONCLUSIVE, "failing-over"),
         # Some states name no target.
         (EAST, ("switching-over", ""), "available", Kind.INCONCLUSIVE, "switching-over"),
-        (EAST, ("failing-over", "arn:of:another"), "available", Kind.UNKNOWN, "someone else"),
         # A call now would be refused: wait for the cluster.
         (EAST, ("", ""), "stopped", Kind.INCONCLUSIVE, "stopped"),
     ],
@@ -141,6 +141,86 @@ def test_a_cluster_that_was_detached_by_hand_counts_as_promoted() -> None:
     assert look(world.ports(), FAILOVER, args).kind == Kind.INCONCLUSIVE
 
 
-def test_a_failover_that_does_not_take_names_the_way_by_hand() -> None:
+def test_a_failover_that_does_not_take_names_the_button() -> None:
     """What is told while it is not done says what a person can do."""
-    assert "remove-from-global-cluster" in look(MemoryWorld().ports(), FAILOVER, args_of(MemoryWorld())).why
+    world = MemoryWorld()
+    assert f"“{DETACH_LABEL}”" in look(world.ports(), FAILOVER, args_of(world)).why
+    world.moving["payments"] = ("failing-over", world.arn("payments", WEST))
+    assert f"“{DETACH_LABEL}”" in look(world.ports(), FAILOVER, args_of(world)).why
+    assert "by hand" not in look(world.ports(), FAILOVER, args_of(world)).why
+
+
+def test_someone_else_s_move_elsewhere_is_waited_for_and_then_taken_over() -> None:
+    """A failover waits until it is at rest and promotes from wherever it ended; a switchover asks people."""
+    world = MemoryWorld()
+    args = args_of(world)
+    world.moving["payments"] = ("failing-over", world.arn("payments", EAST))
+    verdict = look(world.ports(), FAILOVER, args)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "is being moved to us-east-1 by someone else; waiting until it is at rest" in verdict.why
+    assert look(world.ports(), SWITCHOVER, args).kind == Kind.UNKNOWN
+    assert not world.calls
+    world.moving.clear()
+    assert settle(world.ports(), FAILOVER, args).kind == Kind.PASS
+
+
+class Third(MemoryWorld):
+    """The writer is in a Region that the estate does not have."""
+
+    def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+        found = super().global_database(region, identifier)
+        if any(m.writer for m in found.members):
+            return found
+        arn = "arn:aws:rds:eu-west-1:123456789012:cluster:elsewhere"
+        return replace(found, members=(*found.members, Member(arn, "eu-west-1", "elsewhere", writer=True)))
+
+
+def test_a_writer_in_a_region_that_nobody_named_is_promoted_away_by_a_failover_only() -> None:
+    """Planned from as found; a switchover does not know whom to ask."""
+    world = Third()
+    world.writer["payments"] = "eu-west-1"
+    args = args_of(world)
+    assert look(world.ports(), FAILOVER, args).kind == Kind.FAIL
+    assert look(world.ports(), SWITCHOVER, args).kind == Kind.UNKNOWN
+
+
+def test_detaching_promotes_alone_and_once() -> None:
+    """Whatever moves, the target is taken out of its global database; seen done, it is not done again."""
+    world = MemoryWorld(dark={EAST})
+    args = args_of(world)
+    world.moving["payments"] = ("failing-over", args["target_arn"])
+    for _ in range(2):
+        assert settle(world.ports(), DETACH, args).kind == Kind.PASS
+    assert world.calls == ["detach payments"]
+    assert look(world.ports(), FAILOVER, args).kind == Kind.PASS
+    world.status[args["target_cluster"]] = "promoting"
+    assert look(world.ports(), DETACH, args).kind == Kind.INCONCLUSIVE
+
+
+def test_a_failover_that_ends_while_people_think_is_not_detached() -> None:
+    """The global database stays whole when the target writes within it after all."""
+    world = MemoryWorld()
+    world.writer["payments"] = WEST
+    args = args_of(world)
+    assert settle(world.ports(), DETACH, args).kind == Kind.PASS
+    world.status[args["target_cluster"]] = "promoting"
+    assert look(world.ports(), DETACH, args).kind == Kind.INCONCLUSIVE
+    assert not world.calls
+
+
+def test_detaching_keeps_to_the_loss_that_was_approved() -> None:
+    """The other way to the same end is bound by the same number."""
+    world = MemoryWorld()
+    world.lag["payments"] = 301.0
+    verdict = settle(world.ports(), DETACH, {**args_of(world), "max_loss_ms": 300_000})
+    assert verdict.kind == Kind.UNKNOWN
+    assert "approved were at most 5 min" in verdict.why
+    assert not world.calls
+
+
+def test_what_detaching_costs_is_told_before_it_is_chosen() -> None:
+    """Topology, fencing and what comes later."""
+    words = KINDS[DETACH].describe(args_of(MemoryWorld()))
+    assert "alone" in words
+    assert "Aurora does not fence us-east-1" in words
+    assert "must be rebuilt later" in words

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from memory_world import EAST, WEST, MemoryWorld
 from visits import look, settle
 
+from bot.act import Act, acting
 from bot.actions import guard
+from bot.actions.jobs import job_name
 from bot.actions.kinds import KINDS
-from bot.verdict import Kind
+from bot.ports import JobResult, Sample
+from bot.verdict import Kind, Verdict
 
 GUARD = "fence.guard@1"
 
@@ -37,11 +41,12 @@ def args_of(world: MemoryWorld, how: str = "emptied") -> dict[str, Any]:
                 "global_cluster": database.global_cluster,
             }
         ],
-        "confirm_step": "fence/confirm",
+        "confirm_steps": ["fence/confirm", "fence/standing"],
         "names": ["api.fintech.example"],
         "name_servers": list(world.estate.dns.name_servers),
         "addresses": [world.estate.regions[WEST].ingress.address],
         "share_query": world.estate.metrics.share,
+        "last_write_query": world.estate.metrics.last_write,
         "limit_percent": 1,
         "ttl_seconds": 60,
     }
@@ -94,13 +99,151 @@ def test_every_part_of_the_fence_is_looked_at_again(gap: str) -> None:
     assert look(world.ports(), GUARD, args, run=run).kind == Kind.INCONCLUSIVE
 
 
+def see(world: MemoryWorld, args: dict[str, Any], seconds: float = 0.0) -> Verdict:
+    """Let time pass with a look every three seconds, as the engine does it; the last verdict."""
+    ends = world.clock.at + seconds
+    verdict = look(world.ports(), GUARD, args)
+    while world.clock.at < ends:
+        world.clock.at = min(ends, world.clock.at + 3)
+        verdict = look(world.ports(), GUARD, args)
+    return verdict
+
+
+def measured(world: MemoryWorld, east: float, west: float, *, quiet: float | None) -> None:
+    """The share and, `quiet` seconds ago, the last write of us-east-1, at any time of asking."""
+    now = world.clock.now()
+    world.figures[world.estate.metrics.share or ""] = _share(world, east, west)
+    writes = () if quiet is None else (Sample({"region": EAST}, now - quiet, now),)
+    world.figures[world.estate.metrics.last_write or ""] = writes
+
+
 def test_customers_who_left_open_it_although_the_region_is_dark() -> None:
-    """Every name leads to the target and the old side is measured to receive nothing."""
+    """Every name has led to the target for a TTL, and the old side is measured to be quiet."""
     world = MemoryWorld(dark={EAST})
     send_away(world)
-    verdict = look(world.ports(), GUARD, args_of(world))
+    assert see(world, args_of(world)).kind == Kind.INCONCLUSIVE
+    verdict = see(world, args_of(world), 60)
     assert verdict.kind == Kind.PASS
     assert "receives 0 %" in verdict.why
+    assert "no payment accepted there for 11 min" in verdict.why
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(59.999, Kind.INCONCLUSIVE), (60.0, Kind.PASS)])
+def test_old_answers_must_have_expired_once(seconds: float, kind: Kind) -> None:
+    """A millisecond before the TTL is over a resolver may still send someone to the old side."""
+    world = MemoryWorld(dark={EAST})
+    send_away(world)
+    verdict = see(world, args_of(world), seconds)
+    assert verdict.kind == kind
+    assert kind == Kind.PASS or "59 of 60 s" in verdict.why
+
+
+@pytest.mark.parametrize(("quiet", "kind"), [(29.9, Kind.INCONCLUSIVE), (30.0, Kind.PASS)])
+def test_the_old_region_must_have_been_quiet_for_thirty_seconds(quiet: float, kind: Kind) -> None:
+    """Writes seen there keep it closed, and are told."""
+    world = MemoryWorld(dark={EAST})
+    send_away(world)
+    measured(world, 0, 100, quiet=quiet)
+    verdict = see(world, args_of(world), 60)
+    assert verdict.kind == kind
+    assert kind == Kind.PASS or "last payment accepted in us-east-1 29 s ago" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("east", "quiet", "need"),
+    [
+        (0.0, 30.0, 60),
+        (1.0, 30.0, 60),  # one percent of requests, none of which was a payment
+        (1.1, 30.0, None),
+        (0.0, None, 60),
+        (0.1, None, None),  # where no payment is measured any request may be one
+        (None, 30.0, 120),  # a figure that is no longer collected looks quiet too
+        (None, None, 120),
+        (None, 29.0, None),
+    ],
+)
+def test_what_is_not_measured_is_made_up_for_with_time(
+    east: float | None, quiet: float | None, need: int | None
+) -> None:
+    """Each figure by itself and neither; None is closed for good."""
+    world = MemoryWorld(dark={EAST})
+    send_away(world)
+    measured(world, east or 0, 100 - (east or 0), quiet=quiet)
+    if east is None:
+        world.figures[world.estate.metrics.share or ""] = ()
+    args = args_of(world)
+    verdict = see(world, args, 300 if need is None else need - 0.001)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    if need is not None:
+        world.clock.at += 0.002
+        assert see(world, args).kind == Kind.PASS
+
+
+def test_a_partitioned_region_whose_customers_stay_keeps_it_closed_until_they_leave() -> None:
+    """Unreachable is not dead: payments on kept connections are seen, told, and waited for."""
+    world = MemoryWorld(partitioned={EAST}, paying={EAST})
+    send_away(world)
+    args = args_of(world)
+    verdict = see(world, args, 300)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "last payment accepted in us-east-1 0 s ago" in verdict.why
+    world.paying.clear()
+    assert see(world, args, 29).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 1).kind == Kind.PASS
+
+
+def test_a_region_that_wakes_up_while_the_wait_runs_closes_it_again() -> None:
+    """Its first payment counts, however quiet it was before."""
+    world = MemoryWorld(dark={EAST}, paying={EAST})
+    send_away(world)
+    args = args_of(world)
+    assert see(world, args, 57).kind == Kind.INCONCLUSIVE
+    world.dark.clear()
+    verdict = see(world, args, 30)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert "last payment accepted" in verdict.why
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_opens_nothing(jump: float) -> None:
+    """What nobody looked at does not count: one gap is worth half a TTL at most."""
+    world = MemoryWorld(dark={EAST})
+    send_away(world)
+    measured(world, 0, 100, quiet=600)
+    args = args_of(world)
+    look(world.ports(), GUARD, args)
+    world.clock.at += jump
+    assert see(world, args).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 29).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 31).kind == Kind.PASS
+
+
+class TwoMinds(MemoryWorld):
+    """Name servers that do not agree: `behind` still answer us-east-1."""
+
+    behind: frozenset[str] = frozenset()
+
+    def answers(self, name: str, name_servers: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+        old = (self.estate.regions[EAST].ingress.address,)
+        found = super().answers(name, name_servers)
+        return {server: old if server in self.behind else told for server, told in found.items()}
+
+
+def test_a_name_server_that_disagrees_is_waited_for_and_named() -> None:
+    """One that is behind sends customers to the old side; a silent one is not counted."""
+    world = TwoMinds(dark={EAST})
+    send_away(world)
+    args = args_of(world)
+    first, *others = args["name_servers"]
+    world.behind = frozenset({first})
+    verdict = see(world, args, 300)
+    assert verdict.kind == Kind.INCONCLUSIVE
+    assert f"{first}: api.fintech.example → 127.0.1.1" in verdict.why
+    world.behind, world.silent = frozenset(), {first}
+    assert see(world, args, 57).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 3).kind == Kind.PASS
+    world.silent = {first, *others}
+    assert see(world, args).kind == Kind.UNKNOWN
 
 
 def test_customers_on_kept_connections_keep_it_closed() -> None:
@@ -113,9 +256,7 @@ def test_customers_on_kept_connections_keep_it_closed() -> None:
     assert "40 %" in verdict.why
 
 
-def _share(world: MemoryWorld, east: float, west: float) -> Any:
-    from bot.ports import Sample
-
+def _share(world: MemoryWorld, east: float, west: float) -> tuple[Sample, ...]:
     now = world.clock.now()
     return (Sample({"region": EAST}, east, now), Sample({"region": WEST}, west, now))
 
@@ -126,11 +267,8 @@ def test_without_metrics_old_answers_must_have_expired_twice() -> None:
     world.share = None
     send_away(world)
     args = args_of(world)
-    assert look(world.ports(), GUARD, args).kind == Kind.INCONCLUSIVE
-    world.clock.at += 119
-    assert look(world.ports(), GUARD, args).kind == Kind.INCONCLUSIVE
-    world.clock.at += 1
-    assert look(world.ports(), GUARD, args).kind == Kind.PASS
+    assert see(world, args, 119).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 1).kind == Kind.PASS
 
 
 def test_an_answer_that_comes_back_starts_the_wait_anew() -> None:
@@ -139,14 +277,12 @@ def test_an_answer_that_comes_back_starts_the_wait_anew() -> None:
     world.share = None
     send_away(world)
     args = args_of(world)
-    look(world.ports(), GUARD, args)
-    world.clock.at += 100
+    see(world, args, 100)
     world.stops.clear()
-    look(world.ports(), GUARD, args)
+    see(world, args)
     send_away(world)
-    look(world.ports(), GUARD, args)
-    world.clock.at += 100
-    assert look(world.ports(), GUARD, args).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 119).kind == Kind.INCONCLUSIVE
+    assert see(world, args, 1).kind == Kind.PASS
 
 
 def test_silent_name_servers_and_a_dark_region_are_unknown() -> None:
@@ -172,9 +308,8 @@ def test_requests_measured_nowhere_do_not_open_it_at_once() -> None:
     world = MemoryWorld(dark={EAST})
     send_away(world)
     world.figures[world.estate.metrics.share or ""] = _share(world, 0, 0)
-    assert look(world.ports(), GUARD, args_of(world)).kind == Kind.INCONCLUSIVE
-    world.clock.at += 120
-    verdict = look(world.ports(), GUARD, args_of(world))
+    assert see(world, args_of(world), 119).kind == Kind.INCONCLUSIVE
+    verdict = see(world, args_of(world), 1)
     assert verdict.kind == Kind.PASS
     assert "is not measured" in verdict.why
 
@@ -194,6 +329,22 @@ def test_jobs_that_run_once_wait_for_a_fence_and_not_for_customers() -> None:
     assert verdict.kind == Kind.INCONCLUSIVE
     assert "Start batch-settlement in us-west-2 anyway?" in verdict.why
     fence(world, args)
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.PASS
+
+
+def test_a_fence_that_was_closed_later_counts_and_one_that_leaks_since_does_not() -> None:
+    """The last try that shows something decides: of the bounded tries, or of the fence that stands."""
+    world = MemoryWorld()
+    args = sure_args(world)
+    fence(world, args)
+    secret = world.estate.databases["payments"].secret
+    with acting(Act("U0000ONCALL", "run-1", "fence/standing")):
+        later = (EAST, secret.namespace, job_name("fence/standing", "payments"))
+    world.jobs[later] = JobResult("succeeded", "1")
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.INCONCLUSIVE
+    world.jobs[later] = JobResult("running")
+    assert look(world.ports(), "fence.sure@1", args).kind == Kind.PASS
+    world.jobs = {later: JobResult("failed", "timeout expired")}
     assert look(world.ports(), "fence.sure@1", args).kind == Kind.PASS
 
 

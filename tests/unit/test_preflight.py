@@ -7,8 +7,9 @@ import pytest
 from memory_world import EAST, WEST, MemoryWorld
 
 from bot.facts.survey import survey
-from bot.ports import ClusterState, GlobalDatabase
-from runbooks.preflight import Preflight, preflight, returning
+from bot.ports import ClusterState, GlobalDatabase, Member, Sample
+from runbooks.order import order_of, returning
+from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
 
 
@@ -93,9 +94,9 @@ def _metrics_down(world: MemoryWorld) -> None:
         # A planned move to a Region that was left is a failback, which takes back what keeps it closed.
         (_fence_west, "cut off by network ACL", ""),
         (_stop_west, "itself stopped", ""),
-        # A move to the target is waited for, any other is someone else's.
+        # An unplanned move waits for whatever is under way, wherever it goes.
         (_move(WEST), "", "being moved already"),
-        (_move(EAST), "being moved already", "being moved already"),
+        (_move(EAST), "", "being moved already"),
         # An unplanned move loses what lags, a planned one waits for it.
         (_lag(301), "lags 5 min 1 s", ""),
         (_lag(None), "how much would be lost", ""),
@@ -162,10 +163,108 @@ def test_the_order_follows_from_who_answers() -> None:
     """A Region that cannot be fenced is left by its customers first, and so is an empty one."""
     dark = judged(MemoryWorld(dark={EAST}))
     assert dark.order == "dark"
-    assert "cannot be fenced" in dark.order_why
+    assert "cannot be fenced for sure (without an answer: its AWS API, its cluster" in dark.order_why
+    assert "is quiet as far as is measured" in dark.order_why
     empty = MemoryWorld()
     empty.stops.add(("fintech-stop-us-west-2", f"STOP-{EAST}"))
     assert judged(empty).order == "dark"
+
+
+def measure(world: MemoryWorld, permille: int | None, quiet: float | None) -> None:
+    """The share of us-east-1, and for how many seconds it was quiet; None = not measured."""
+    metrics, now = world.estate.metrics, world.clock.now()
+    share = () if permille is None else ((EAST, permille), (WEST, 1000 - permille))
+    world.figures[metrics.share or ""] = tuple(Sample({"region": r}, v, now) for r, v in share)
+    quiet_for = () if quiet is None else (Sample({"region": EAST}, now - quiet, now),)
+    world.figures[metrics.last_write or ""] = quiet_for
+
+
+@pytest.mark.parametrize(
+    ("permille", "quiet", "order"),
+    [
+        (430, 2.0, "partitioned"),
+        (0, 20.0, "partitioned"),
+        (0, 20.1, "dark"),
+        # Requests that lead to no payment say nothing about payments.
+        (430, 21.0, "dark"),
+        (11, None, "partitioned"),
+        (10, None, "dark"),
+        # Not known is maybe.
+        (None, None, "partitioned"),
+        (None, 600.0, "dark"),
+    ],
+)
+def test_a_silent_region_that_may_still_take_payments_is_partitioned(
+    permille: int | None, quiet: float | None, order: str
+) -> None:
+    """Unreachable is not dead: what its customers are seen to do tells the one from the other."""
+    world = MemoryWorld(dark={EAST})
+    measure(world, permille, quiet)
+    found = judged(world)
+    assert found.order == order
+    assert found.blockers == ()
+    assert any("must be reconciled by hand" in loss for loss in found.losses) is (order == "partitioned")
+
+
+def test_a_partition_is_told_before_anyone_approves() -> None:
+    """What still goes there, what that costs, and what comes first."""
+    world = MemoryWorld(partitioned={EAST})
+    measure(world, 430, 2.0)
+    why = judged(world).order_why
+    assert "may still take payments: 43 % of requests still go there" in why
+    assert "the last payment was accepted 2 s ago" in why
+    assert "What is paid there from now on is lost or must be reconciled by hand." in why
+    assert "Customers are sent away first" in why
+    measure(world, None, None)
+    assert "neither its share of requests nor its last payment is measured" in judged(world).order_why
+
+
+@pytest.mark.parametrize("half", ["workloads", "fenced"])
+def test_half_a_region_counts_as_none(half: str) -> None:
+    """AWS without the cluster, or a cluster without its network: no fence that could be made sure of."""
+    world = MemoryWorld()
+    seen = survey(world.ports(), world.estate)
+    gaps: dict[str, dict[str, object]] = {
+        "workloads": {"cluster": False, "workloads": None},
+        "fenced": {"fenced": None},
+    }
+    regions = {**seen.regions, EAST: replace(seen.regions[EAST], **gaps[half])}  # type: ignore[arg-type]
+    order, why = order_of(world.estate, replace(seen, regions=regions), Request(WEST))
+    assert order == "partitioned"
+    assert "cannot be fenced for sure" in why
+
+
+def test_a_move_of_someone_else_s_is_told_and_waited_for() -> None:
+    """Wherever it goes it will be at rest one day; a planned move does not begin beside it."""
+    world = MemoryWorld()
+    _move(EAST)(world)
+    assert any("payments is being moved by someone else" in w for w in judged(world).warnings)
+
+
+def test_a_writer_elsewhere_is_promoted_away_and_that_is_told() -> None:
+    """Planned from as found."""
+
+    class Third(MemoryWorld):
+        def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+            found = super().global_database(region, identifier)
+            members = tuple(replace(m, writer=False) for m in found.members)
+            third = Member("arn:aws:rds:eu-west-1:1:cluster:x", "eu-west-1", "x", writer=True)
+            return replace(found, members=(*members, third))
+
+    found = judged(Third())
+    assert found.blockers == ()
+    assert any("payments is written in eu-west-1" in w and "promoted from there" in w for w in found.warnings)
+    assert any("payments is written in eu-west-1" in b for b in judged(Third(), planned=True).blockers)
+
+
+def test_a_target_without_room_says_that_the_fence_waits_for_it() -> None:
+    """Only where it does: customers who leave first wait for no node."""
+    world = MemoryWorld()
+    _short(world)
+    told = "is not fenced before its nodes are there"
+    assert any("InstanceLimitExceeded" in w and told in w for w in judged(world).warnings)
+    world.dark.add(EAST)
+    assert any("InstanceLimitExceeded" in w and told not in w for w in judged(world).warnings)
 
 
 def test_growing_lag_of_a_silent_writer_warns_and_does_not_block() -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
+from typing import Any
 
 import pytest
 from memory_world import EAST, WEST, MemoryWorld
 
 from bot.canon import canonical
 from bot.errors import Rejected, Unreachable
+from bot.estate import Routing
 from bot.facts.survey import survey
 from bot.patience import together, within
+from bot.ports import ClusterState, GlobalDatabase, Sample, Workload
 
 
 def test_a_world_at_rest_is_seen_whole() -> None:
@@ -19,6 +23,8 @@ def test_a_world_at_rest_is_seen_whole() -> None:
     assert seen.unknown == {}
     assert all(region.reachable for region in seen.regions.values())
     assert seen.regions[EAST].permille == 1000
+    assert seen.regions[EAST].last_write_ms == int(world.clock.now() * 1000)
+    assert seen.regions[EAST].quiet_ms == 0
     assert all(database.lag_ms == {WEST: 300} for database in seen.databases.values())
     assert seen.weights["api.fintech.example"] == {EAST: 100, WEST: 0}
 
@@ -45,7 +51,81 @@ def test_metrics_that_do_not_answer_leave_the_share_unknown() -> None:
     world.share = None
     seen = survey(world.ports(), world.estate)
     assert seen.regions[EAST].permille is None
-    assert "share" in seen.unknown
+    assert (seen.regions[EAST].last_write_ms, seen.regions[EAST].quiet_ms) == (None, None)
+    assert {"share", "writes"} <= seen.unknown.keys()
+
+
+def test_how_long_a_region_was_quiet_is_counted_by_the_clock_that_measured_it() -> None:
+    """Ours may be set otherwise; and a Region without a series is unknown, not quiet."""
+    world = MemoryWorld(dark={EAST})
+    query = world.estate.metrics.last_write or ""
+    world.figures[query] = (
+        Sample({"region": EAST}, 970.0, 1000.0),
+        Sample({"region": EAST}, 940.0, 1000.0),
+        Sample({"region": "nowhere"}, math.nan, 1000.0),
+    )
+    seen = survey(world.ports(), world.estate)
+    assert (seen.regions[EAST].last_write_ms, seen.regions[EAST].quiet_ms) == (970_000, 30_000)
+    assert seen.regions[WEST].quiet_ms is None
+
+
+class Deaf(MemoryWorld):
+    """Of us-east-1 only some questions are answered."""
+
+    deaf: frozenset[str] = frozenset()
+
+    def _hear(self, region: str, what: str) -> None:
+        if region == EAST and what in self.deaf:
+            raise Unreachable(f"{region} does not answer.")
+
+    def workloads(self, region: str, namespaces: Any) -> tuple[Workload, ...]:
+        self._hear(region, "workloads")
+        return super().workloads(region, namespaces)
+
+    def nodes_ready(self, region: str) -> int:
+        self._hear(region, "nodes")
+        return super().nodes_ready(region)
+
+    def global_database(self, region: str, identifier: str) -> GlobalDatabase:
+        self._hear(region, "databases")
+        return super().global_database(region, identifier)
+
+    def cluster(self, region: str, cluster: str) -> ClusterState:
+        self._hear(region, "databases")
+        return super().cluster(region, cluster)
+
+
+@pytest.mark.parametrize(
+    ("deaf", "silent"),
+    [
+        (frozenset(), ()),
+        (frozenset({"nodes"}), ()),
+        (frozenset({"workloads"}), ("its cluster",)),
+        (frozenset({"databases", "nodes"}), ("7 of 11 questions",)),
+    ],
+)
+def test_a_region_that_answers_in_part_is_one_that_cannot_be_fenced(
+    deaf: frozenset[str], silent: tuple[str, ...]
+) -> None:
+    """What a fence needs must answer, and so must more than half of everything."""
+    world = Deaf()
+    world.deaf = deaf
+    region = survey(world.ports(), world.estate).regions[EAST]
+    assert region.silent == silent
+    assert region.reachable is (not silent)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_with_routing_controls_these_tell_who_is_stopped(*, on: bool) -> None:
+    """A control that is off keeps customers out, whatever objects lie about."""
+    world = MemoryWorld()
+    routing = Routing(endpoints={EAST: "https://a"}, controls={EAST: "arn:east", WEST: "arn:west"})
+    dns = world.estate.dns.model_copy(update={"routing": routing})
+    world.estate = world.estate.model_copy(update={"dns": dns})
+    world.controls = {"arn:east": on, "arn:west": True}
+    seen = survey(world.ports(), world.estate)
+    assert seen.regions[EAST].stopped is (not on)
+    assert seen.regions[WEST].stopped is False
 
 
 def test_a_survey_fits_the_trail() -> None:

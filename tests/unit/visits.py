@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from bot.act import Act, acting
 from bot.action import Args
 from bot.actions.kinds import KINDS
@@ -46,11 +48,21 @@ def settle(ports: Ports, do: str, args: Args, *, step: str = "step", run: str = 
     return verdict
 
 
+def wait(ports: Ports, do: str, args: Args, *, step: str = "step", run: str = "run-1") -> Verdict:
+    """The same for as long as it is under way and its time is not over: the clock in memory is set on."""
+    verdict = settle(ports, do, args, step=step, run=run)
+    ends = ports.clock.now() + KINDS[do].timeout
+    while verdict.kind == Kind.INCONCLUSIVE and ports.clock.now() < ends:
+        ports.clock.wait(Event(), KINDS[do].poll)
+        verdict = settle(ports, do, args, step=step, run=run)
+    return verdict
+
+
 def play(ports: Ports, plan: Plan, *, until: str | None = None) -> dict[str, Verdict]:
     """Every step in the plan's order up to one that holds, or to `until` included."""
     found: dict[str, Verdict] = {}
     for step in plan.steps:
-        found[step.id] = settle(ports, step.do, step.args, step=step.id)
+        found[step.id] = wait(ports, step.do, step.args, step=step.id)
         held = found[step.id].kind != Kind.PASS and step.on_fail == "hold"
         if held or step.id == until:
             break
