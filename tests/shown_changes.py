@@ -201,7 +201,9 @@ def standing(**more: Any) -> ChangeView:
     """Production has moved; the old Region has not answered yet."""
     found = tuple(replace(s, state="done", started_at=T0 + 50, ended_at=T0 + 400) for s in steps())
     watch = replace(
-        step(9, "fence", "active", FENCE, why="us-east-1 does not answer: connect timed out", attempts=812),
+        step(
+            9, "standing", "active", FENCE, why="us-east-1 does not answer: connect timed out", attempts=812
+        ),
         standing=True,
     )
     run = RunView("run-c0ffee", "standing", True, "", T0 + 41, None, (*found, watch), settled_at=T0 + 440)

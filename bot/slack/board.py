@@ -47,7 +47,7 @@ def board(view: ChangeView, run: RunView, now: float) -> b.Body:
     steps = [*run.steps, *run.back]
     settled = run.state == "standing"
     head = standing.head(run) if settled else _HEAD.get(run.state, run.state)
-    watched = standing.lines(run, settled=settled) if not run.ended_at else []
+    watched = standing.lines(view, run, settled=settled) if not run.ended_at else []
     if run.state in {"running", "rolling_back"} and any(s.state == "held" for s in steps):
         head = "✋ Held"
     blocks: list[b.Block] = [b.header(f"{head}: {view.title}" if not settled else head)]
@@ -63,7 +63,7 @@ def board(view: ChangeView, run: RunView, now: float) -> b.Body:
         blocks += b.sections(["*Not seen done*", *(f"{_line(s, now)}{_why(s)}" for s in troubled)])
     if moving := [s for s in others if s.state == "active"]:
         blocks += b.sections(["*Now*", *(f"{_line(s, now)}{_why(s)}" for s in moving)])
-    blocks += _phases(steps, now)
+    blocks += _phases(others, now)
     if run.state in {"running", "standing"}:
         blocks += b.actions(_buttons(run), f"change:{view.id}")
     blocks.append(b.context(_small_print(run)))
@@ -84,9 +84,8 @@ def _clock(view: ChangeView, run: RunView, now: float) -> str:
     if run.state in {"done", "standing"} and view.report is not None:
         recovered = view.report.rto_seconds
         late = "" if recovered <= view.rto_objective else " ❌"
-        return (
-            f"⏱️ Recovered in *{span(recovered)}* of the {total} allowed{late}; all steps took {span(taken)}"
-        )
+        whole = "" if run.settled_at else f"; all steps took {span(taken)}"
+        return f"⏱️ Recovered in *{span(recovered)}* of the {total} allowed{late}{whole}"
     if run.settled_at or run.ended_at:
         return f"⏱️ Ended after *{span(taken)}*"
     if left < 0:

@@ -14,7 +14,7 @@ SHOW_PLAN = Option("show_plan", "Show plan")
 _STATE = {
     "proposed": ("❓", "waits for approval"),
     "running": ("🔄", "is running"),
-    "standing": ("🟢", "has moved production and stays open for what is still on watch"),
+    "standing": ("🟢", "has moved production and stays open: something is still on watch"),
     "preempted": ("🛑", "was pre-empted: another change took its place"),
     "done": ("✅", "is done"),
     "denied": ("⛔", "was denied"),
@@ -71,7 +71,8 @@ def _settled(view: ChangeView) -> list[b.Block]:
         blocks.append(b.section(_review_line(view)))
     blocks += _stops(view)
     if view.state in {"running", "standing"} and any(h.state == "open" for h in view.holds):
-        blocks.append(b.section("✋ *It is held: a person must decide, in the thread.*"))
+        held = "It is held: a person must decide" if view.state == "running" else "A question is open"
+        blocks.append(b.section(f"✋ *{held}, in the thread.*"))
     if view.report is not None:
         blocks.append(b.section(f"{words(view.report.outcome)} The report is in the thread."))
     if view.blockers:

@@ -91,7 +91,7 @@ def _open(change: ChangeView, now: float) -> str:
     held = sum(h.state == "open" for h in change.holds)
     lines = [f"*{clip(escape(change.title), 300)}*", state_line(change)]
     if change.run is not None and change.run.state == "standing":
-        lines += ["*On watch*", *standing.lines(change.run, settled=True)]
+        lines += ["*On watch*", *standing.lines(change, change.run, settled=True)]
     elif change.run is not None:
         ended = sum(s.state in {"done", "skipped", "unconfirmed"} for s in change.run.steps)
         since = change.clock_started or change.run.started_at

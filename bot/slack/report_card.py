@@ -14,7 +14,7 @@ def report(view: ChangeView, found: ReportView) -> b.Body:
     """The thread's last message. What missed its objective comes first."""
     blocks: list[b.Block] = [b.header(f"📋 Report: {view.title}"), b.section(f"*{words(found.outcome)}*")]
     if view.run is not None and view.run.state == "standing":
-        watched = standing.lines(view.run, settled=True)
+        watched = standing.lines(view, view.run, settled=True)
         blocks += b.sections(["*Still on watch; this report is completed when it ends*", *watched])
     # What missed its objective first, then what has no objective, then what is well.
     figures = sorted(found.figures, key=lambda f: (f.met is True, f.met is None))

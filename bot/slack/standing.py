@@ -43,16 +43,20 @@ def head(run: RunView) -> str:
     return f"🟢 Production has moved; {left} step{'s' if left != 1 else ''} still on watch"
 
 
-def lines(run: RunView, *, settled: bool) -> list[str]:
+def lines(view: ChangeView, run: RunView, *, settled: bool) -> list[str]:
     """The standing steps with since when they wait. Times of day, not durations: the board may stand for weeks."""
+    asked = {hold.step for hold in view.holds if hold.state == "open"}
     found = []
     for step in on_watch(run):
         if step.state == "pending" and not settled:
             continue  # not its turn yet: listed with the steps to come
-        mark = "✋" if step.state == "held" else "👁️"
+        mark = "✋" if step.state == "held" or step.id in asked else "👁️"
         at = moment if not settled else day
         since = f" · since {at(step.started_at)}" if step.started_at is not None else ""
-        why = f"\n↳ {clip(words(step.why), 250)}" if step.why else ""
+        if step.id in asked:
+            why = "\n↳ _a person may decide about it, in the thread_"
+        else:
+            why = f"\n↳ {clip(words(step.why), 250)}" if step.why else ""
         found.append(f"{mark} {clip(escape(step.title or step.id), 300)}{since}{why}")
     return found
 
@@ -75,7 +79,7 @@ def reminder(view: ChangeView, run: RunView, now: float) -> b.Body:
     count = days(_since(run), now)
     open_for = f"{count} days" if count != 1 else "a day"
     first = f"🟢 *Still open after {open_for}:* {clip(escape(view.title), 300)}"
-    text = "\n".join([first, *lines(run, settled=True), meaning(run)])
+    text = "\n".join([first, *lines(view, run, settled=True), meaning(run)])
     return {"text": clip(text, MESSAGE), "blocks": b.sections(text.split("\n"))}
 
 

@@ -60,7 +60,7 @@ def test_a_command_becomes_a_card_a_thread_and_a_decision(tmp_path):
 
         assert "actions" not in {b["type"] for b in s.shown()[0]["blocks"]}
         assert "approved by <@U0000LEAD01>" in json.dumps(s.shown()[0]["blocks"])
-        assert s.whispers("lead") == ["Approved. It starts now."]
+        await until(lambda: s.whispers("lead") == ["Approved. It starts now."])
         assert s.whispers("oncall") == ["👀 Looking at both Regions…"]
 
     scene(body)(tmp_path)

@@ -54,6 +54,8 @@ function replies(message, open) {
 /** `open(ts)`, if given, is how its thread opens. */
 export function message(one, channelId, open) {
   const when = stamp(one.ts);
+  // A reply that was sent to the channel too belongs to the thread it came from.
+  const thread = one.thread_ts ?? one.ts;
   const body = one.blocks?.length
     ? el(
         "div",
@@ -75,12 +77,13 @@ export function message(one, channelId, open) {
         one.author?.bot && el("span", { class: "tag" }, "app"),
         el("time", { datetime: when.iso, title: when.full }, when.clock),
         one.edited && el("span", { class: "quiet" }, "edited"),
+        open && thread !== one.ts && el("span", { class: "quiet" }, "in a thread, and here"),
         one.ephemeral && el("span", { class: "private" }, "Only visible to you"),
         open &&
           !one.ephemeral &&
           el(
             "button",
-            { class: "reply", type: "button", "aria-label": "Reply in thread", on: { click: () => open(one.ts) } },
+            { class: "reply", type: "button", "aria-label": "Reply in thread", on: { click: () => open(thread) } },
             "Reply",
           ),
       ),

@@ -91,7 +91,8 @@ export function offerThread(channel, messages) {
   if (chosen || byId("thread-composer").querySelector("textarea")?.value) return;
   const cards = messages.filter((one) => !one.ephemeral && one.author?.bot);
   const best = cards.findLast(decides) ?? cards.findLast((one) => one.reply_count > 0);
-  if (best && (open?.ts !== best.ts || open.channel !== channel)) openThread(channel, best.ts);
+  const ts = best?.thread_ts ?? best?.ts;
+  if (best && (open?.ts !== ts || open.channel !== channel)) openThread(channel, ts);
 }
 
 byId("thread-close").addEventListener("click", closeThread);
