@@ -12,7 +12,7 @@ from bot.store.tables import Change, Run, StepRow
 
 
 def unreconciled(session: Session, back_to: str) -> list[str]:
-    """A sentence for each unplanned failover that left this Region since the last failback to it, oldest first."""
+    """A sentence for each unplanned failover that left this Region since it was last signed off, oldest first."""
     found: list[str] = []
     moved = select(Run, Change).where(Run.change == Change.id, col(Run.settled_at).is_not(None))
     aborted = select(Run, Change).where(
@@ -21,8 +21,9 @@ def unreconciled(session: Session, back_to: str) -> list[str]:
     rows = [*session.exec(moved).all(), *session.exec(aborted).all()]
     for run, change in sorted(rows, key=lambda pair: pair[0].started_at):
         plan = Plan.model_validate_json(run.plan)
-        if plan.runbook.startswith("failback") and plan.request.get("to") == back_to:
-            found.clear()  # its own sign-off covered what came before
+        asked = any(step.id == "losses/signed" for step in plan.steps)
+        if asked and plan.request.get("to") == back_to:
+            found.clear()  # what came before was signed off on the way back
         elif change.kind == "failover" and plan.request.get("from") == back_to:
             found.append(_told(session, run, change, plan))
     return found

@@ -12,6 +12,7 @@ from visits import look, settle
 
 from bot.actions.kinds import KINDS
 from bot.canon import canonical
+from bot.errors import Unreachable
 from bot.facts.survey import survey
 from bot.plan import Plan, Step
 from bot.ports import GlobalDatabase
@@ -251,8 +252,6 @@ def test_whether_the_region_is_cut_off_must_be_known() -> None:
 
     class Blind:
         def denied(self, region: str, subnets: object) -> bool:
-            from bot.errors import Unreachable
-
             raise Unreachable("EC2 is throttled.")
 
     seen = survey(replace(ports, network=Blind()), world.estate)  # type: ignore[arg-type]
