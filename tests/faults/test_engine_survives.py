@@ -155,3 +155,23 @@ def test_a_locked_database_stops_every_call(
     runs.until(lambda: runs.state(database) == "done")
     assert max(Counter(runs.effects(world)).values()) == 1
     database.close()
+
+
+@pytest.mark.slow
+def test_thirty_seconds_without_its_database_cost_a_run_only_time(
+    database: Database, database_url: str, world: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    """Locked by somebody else in mid-run: no step is lost or doubled, and the run goes on by itself."""
+    if not database_url.startswith("sqlite:///"):
+        pytest.skip("a server that is stopped is another test's subject")
+    runs.start(database, runs.plan(branches=2, length=6))
+    started.append(runs.replica(database_url, world))
+    runs.until(lambda: len(runs.effects(world)) >= 2)
+    lock = sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=20, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    time.sleep(30)
+    lock.rollback()
+    lock.close()
+    runs.until(lambda: runs.state(database) == "done", 90)
+    assert max(Counter(runs.effects(world)).values()) == 1
+    assert verify_database(database_url).exit_code == 0

@@ -19,10 +19,11 @@ from bot.store.database import Database
 from bot.store.tables import Entry
 
 MUTATING = {
-    "databases": {"switchover", "failover"},
+    "databases": {"switchover", "failover", "detach"},
     "network": {"deny", "allow"},
     "capacity": {"resize"},
     "dns": {"set_weights", "stop", "unstop"},
+    "routing": {"flip"},
     "clusters": {"scale", "set_minimum", "restart", "run_job", "remove_job", "set_sync_windows"},
     "metrics": set(),
     "http": {"post"},
