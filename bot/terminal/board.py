@@ -12,7 +12,7 @@ from rich.text import Text
 from bot.changes.views import ChangeView, StepView
 from bot.clock import span
 from bot.estate import Estate
-from bot.terminal.words import clean, open_questions, plan_lines, question_lines
+from bot.terminal.words import clean, open_questions, question_lines
 
 MARKS = {"done": "✓", "active": "…", "held": "!", "skipped": "-", "unconfirmed": "?", "pending": " "}
 _STYLES = {
@@ -52,21 +52,17 @@ class Board:
 
 
 def board_lines(seen: ChangeView, estate: Estate, now: float) -> Iterator[Text]:
-    """The board, line by line: clock, steps, questions."""
+    """The board, line by line: clock, questions, steps."""
     yield Text(
         clean(f"{seen.title} ({seen.id}): {seen.state.replace('_', ' ')}. {clock_words(seen, now)}"), "bold"
     )
-    if seen.run is None:
-        yield from (Text(clean(line)) for line in plan_lines(seen, steps=False))
-    else:
-        steps = seen.run.back if seen.run.state == "rolling_back" else seen.run.steps
-        yield from _steps(steps, now)
+    # Questions stand above the steps: a low terminal cuts the end off.
     for question in open_questions(seen):
-        yield Text("")
-        # Never wrapped: the line that is to be typed is copied as a whole.
-        yield from (
-            Text(clean(line), "yellow", no_wrap=True) for line in question_lines(question, estate, now)
-        )
+        for line in question_lines(question, estate, now):
+            # Never wrapped: the line that is to be typed is copied as a whole.
+            yield Text(clean(line), "yellow", no_wrap=line.startswith("  >"))
+    if seen.run is not None:
+        yield from _steps(seen.run.back if seen.run.state == "rolling_back" else seen.run.steps, now)
 
 
 def clock_words(seen: ChangeView, now: float) -> str:

@@ -58,7 +58,13 @@ def follow_change(box: Replica, change: str, *, stay: bool | None) -> int:
     found = change or next((c.id for c in box.desk.changes() if c.closed_at is None), "")
     if not found or box.desk.view(found) is None:
         raise Refused(f"There is no change {clean(change)!r}." if change else "Nothing is under way.")
-    return _while_it_runs(box, lambda: follow(console(), box.desk, found, stay=stay))
+    out = console()
+
+    def body() -> int:
+        print_reply(out, box.desk, Proposal(found))
+        return follow(out, box.desk, found, stay=stay)
+
+    return _while_it_runs(box, body)
 
 
 def _while_it_runs(box: Replica, body: Callable[[], int]) -> int:

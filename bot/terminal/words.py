@@ -99,4 +99,5 @@ def report_lines(seen: ChangeView) -> Iterator[str]:
     for figure in seen.report.figures:
         yield f"  {figure.label}: {figure.value}"
     yield from (f"  Open: {note}" for note in seen.report.notes)
-    yield f"  {seen.report.trail}"
+    if seen.report.trail:
+        yield f"  {seen.report.trail}"

@@ -22,6 +22,7 @@ from bot.errors import Refused, SignalboxError
 from bot.sandbox.keys import write_keys
 from bot.store.database import Database
 from bot.store.migrate import migrate
+from bot.terminal.board import board_lines
 from bot.terminal.decide import Voter, decide, print_questions
 from bot.terminal.live import follow
 
@@ -282,3 +283,28 @@ def test_a_change_that_ends_otherwise_is_no_success(at: House) -> None:
 
     assert follow(out, at.desk, change, stay=None) == 1
     assert "denied" in words_on(out)
+
+
+def test_the_board_shows_clock_questions_and_what_moves(at: House) -> None:
+    """Compact: what is done in one line, the commands to type whole and above the steps."""
+    change = at.ask()
+    asked = [str(line) for line in board_lines(at.see(change), at.desk.estate, at.world.clock.at + 75)]
+    assert "1 min 15 s of 15 min" in asked[0]
+    assert any(line.startswith("  > signalbox decide") and "approve --as" in line for line in asked)
+    assert at.vote(change).counted
+    at.drive(change, lambda: sum(row.state == "done" for row in at.steps(change).values()) > 3)
+    moving = [str(line) for line in board_lines(at.see(change), at.desk.estate, at.world.clock.at)]
+
+    assert "running" in moving[0]
+    assert any(line.startswith("✓ ") and " done, last: " in line for line in moving)
+    assert len(moving) < len(at.see(change).plan)
+
+
+def test_a_terminal_gets_a_live_board_and_then_the_report(at: House) -> None:
+    """The board goes when the run has ended; the outcome stays."""
+    change = at.approved()
+    at.finish(change)
+    out = Console(file=io.StringIO(), force_terminal=True, width=120, markup=False, soft_wrap=True)
+
+    assert follow(out, at.desk, change, stay=False) == 0
+    assert "Recovery time" in words_on(out).rsplit("\x1b[?25h", 1)[1]

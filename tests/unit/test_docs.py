@@ -144,7 +144,18 @@ def test_every_command_is_told() -> None:
     """Slash commands and those of the command line."""
     typed = [name for name in cli.app if not name.startswith("-")]
 
-    assert {"serve", "run", "verify", "doctor", "manifest", "estate", "sandbox"} == set(typed)
+    assert {
+        "serve",
+        "run",
+        "follow",
+        "questions",
+        "decide",
+        "verify",
+        "doctor",
+        "manifest",
+        "estate",
+        "sandbox",
+    } == set(typed)
     assert all(f"`signalbox {name}" in OPERATING for name in typed)
     assert all(f"`{name}`" in OPERATING for name in COMMANDS)
     assert all(f"`{name}" in README for name in COMMANDS)
