@@ -141,12 +141,26 @@ class House:
                 future.result(60)
 
     def finish(self, change: str, by: float = 3.0) -> str:
-        """Drive to the end; people answer that jobs which run once may start beside a silent Region."""
+        """Drive to the end; people answer that jobs which run once may start beside a silent Region.
+
+        What stands waits for that Region, so in the end it answers again.
+        """
         asked = "activate/check"
         self.drive(change, lambda: asked in self.holds(change), by=by)
         if asked in self.holds(change):
             assert self.desk.vote(self.holds(change)[asked].id, "skip", ONCALL).counted
-        return self.drive(change, by=by)
+        if self.drive(change, lambda: self.standing(change), by=by) == "standing":
+            self.world.dark.clear()
+            self.world.partitioned.clear()
+            return self.drive(change, by=by)
+        run = self.run(change)
+        assert run is not None
+        return run.state
+
+    def standing(self, change: str) -> bool:
+        """Whether all but the standing steps of the change's run have ended."""
+        run = self.run(change)
+        return run is not None and run.state == "standing"
 
     def drive(
         self, change: str, until: Callable[[], bool] | None = None, *, seconds: float = 3600, by: float = 2.0

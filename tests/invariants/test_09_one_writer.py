@@ -46,9 +46,9 @@ FENCED = {
     "running": [],
     "jobs": {"payments": {"state": "failed", "message": "cannot execute INSERT in a read-only transaction"}},
 }
-GONE = {"answers": {"a": {"ns": ["2"]}}, "permille": 0, "seconds": 0, "why": ""}
-STAYED = {"answers": {"a": {"ns": ["1"]}}, "permille": 900, "seconds": 0, "why": ""}
-SILENT = {"answers": {}, "permille": None, "seconds": 0, "why": "no answer"}
+GONE = {"answers": {"a": {"ns": ["2"]}}, "permille": 0, "quiet_ms": 30_000, "seconds": 60, "why": ""}
+STAYED = {"answers": {"a": {"ns": ["1"]}}, "permille": 900, "quiet_ms": 0, "seconds": 0, "why": ""}
+SILENT = {"answers": {}, "permille": None, "quiet_ms": None, "seconds": 0, "why": "no answer"}
 ARGS = {
     "how": "emptied",
     "from": EAST,
@@ -88,6 +88,12 @@ ARGS = {
         (GONE | {"permille": 11}, {}, Kind.INCONCLUSIVE),
         (GONE | {"permille": None, "seconds": 119}, {}, Kind.INCONCLUSIVE),
         (GONE | {"permille": None, "seconds": 120}, {}, Kind.PASS),
+        (GONE | {"permille": None, "quiet_ms": None, "seconds": 119}, {}, Kind.INCONCLUSIVE),
+        (GONE | {"permille": None, "quiet_ms": None, "seconds": 120}, {}, Kind.PASS),
+        (GONE | {"seconds": 59}, {}, Kind.INCONCLUSIVE),
+        (GONE | {"quiet_ms": 29_999}, {}, Kind.INCONCLUSIVE),
+        (GONE | {"quiet_ms": None}, {}, Kind.PASS),
+        (GONE | {"quiet_ms": None, "permille": 1}, {}, Kind.INCONCLUSIVE),
     ],
 )
 def test_the_guard_s_verdict(sent: dict[str, object], fence: dict[str, object], verdict: Kind) -> None:

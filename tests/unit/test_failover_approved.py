@@ -10,6 +10,7 @@ from visits import play, settle
 from bot.errors import UsageError
 from bot.facts.survey import survey
 from bot.plan import Plan
+from bot.ports import Sample
 from bot.verdict import Kind
 from commands.failover import failover as command
 from runbooks.failover import failover
@@ -52,6 +53,81 @@ def test_silence_does_not_void_the_bound_that_was_approved() -> None:
     assert replanned(world, approved).digest == approved.digest
     world.lag["ledger"] = 1000.0
     assert replanned(world, approved).bounds == {"data_loss_seconds": 1000}
+
+
+def test_dark_or_partitioned_is_a_difference_in_words_only() -> None:
+    """What is measured flips while people read; what they approve does not."""
+    world = MemoryWorld(dark={EAST})
+    dark = planned_from(world)
+    world.figures[world.estate.metrics.last_write or ""] = (
+        Sample({"region": EAST}, world.clock.now() - 2, world.clock.now()),
+    )
+    partitioned = planned_from(world)
+    assert (dark.facts["order"], partitioned.facts["order"]) == ("dark", "partitioned")
+    assert dark.digest == partitioned.digest
+    assert dark.facts["order_why"] != partitioned.facts["order_why"]
+    assert replanned(world, dark).digest == dark.digest
+    world.dark.clear()
+    assert replanned(world, partitioned).digest == partitioned.digest
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_failover_that_hangs_has_another_way_in_the_plan(*, dark: bool) -> None:
+    """Approved with the rest, with the words of its button; nothing else has one."""
+    plan = planned_from(MemoryWorld(dark={EAST} if dark else set()))
+    for step in plan.steps:
+        if step.phase == "promote":
+            assert step.instead is not None
+            assert (step.instead.do, step.instead.label) == ("database.detach@1", "Detach and promote alone")
+            assert step.instead.args == step.args
+        else:
+            assert step.instead is None
+    planned = planned_from(MemoryWorld(), planned=True)
+    assert not any(step.instead for step in planned.steps)
+
+
+def test_the_fence_that_stands_holds_nothing_back() -> None:
+    """It needs the bounded tries to have ended, asks nobody, and nothing needs it; jobs that run once ask soon."""
+    plan = planned_from(MemoryWorld(dark={EAST}))
+    watch = plan.step("fence/standing")
+    assert watch.standing
+    assert (watch.on_fail, watch.phase, watch.blocks) == (
+        "go_on",
+        "standing",
+        (f"region/{EAST}", f"sync/{EAST}"),
+    )
+    assert {"fence/workloads", "fence/network", "fence/confirm"} <= set(watch.needs)
+    assert not [s.id for s in plan.steps if watch.id in s.needs]
+    check = plan.step("activate/check")
+    assert (check.standing, check.on_fail) == (True, "hold")
+    assert {s.id for s in plan.steps if s.standing} == {"fence/standing", "activate/check"}
+    databases = {d["database"] for d in watch.args["databases"]}
+    assert databases == {"payments", "ledger", "reporting"}
+    for way in (planned_from(MemoryWorld()), planned_from(MemoryWorld(), planned=True)):
+        assert not any(step.standing for step in way.steps)
+
+
+def test_what_can_and_cannot_be_made_sure_of_is_said_before_approval() -> None:
+    """Three sentences that a tired reader understands."""
+    notes = " ".join(planned_from(MemoryWorld(partitioned={EAST})).notes)
+    assert (
+        f"Made sure before anything is promoted: {EAST} is seen to refuse writes, or every name server"
+        in notes
+    )
+    assert f"no payment was accepted in {EAST} for 30 s" in notes
+    assert f"Cannot be made sure while {EAST} does not answer: that nothing writes there." in notes
+    assert f"The run stays open until {EAST} has been fenced" in notes
+    limping = " ".join(planned_from(MemoryWorld()).notes)
+    assert "stays open" not in limping
+
+
+def test_nodes_that_do_not_come_are_told_with_what_the_estate_could_free() -> None:
+    """Names from the estate, so that what runs there meanwhile changes no digest."""
+    world = MemoryWorld()
+    args = planned_from(world).step("capacity/nodes/general").args
+    assert {w["name"] for w in args["needed"]} == {n for n, s in world.estate.services.items() if s.critical}
+    spare = {n for n, s in world.estate.services.items() if not s.critical and s.kind == "service"}
+    assert {w["name"] for w in args["spare"]} == spare
 
 
 def test_a_dark_order_stays_when_the_region_answers_again() -> None:
@@ -151,7 +227,8 @@ def test_what_an_aborted_run_left_is_done_by_the_next(*, dark: bool) -> None:
     assert plan.bounds == {}
     found = play(world.ports(), plan)
     held = [i for i, verdict in found.items() if verdict.kind != Kind.PASS]
-    assert held == (["fence/workloads", "activate/check"] if dark else [])
+    silent = [f"sync/hold/{EAST}", "fence/workloads", "fence/standing", "activate/check"]
+    assert held == (silent if dark else [])
     if dark:
         activate = plan.step("activate")
         assert settle(world.ports(), activate.do, activate.args).kind == Kind.PASS

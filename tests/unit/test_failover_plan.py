@@ -19,7 +19,14 @@ from runbooks.preflight import preflight
 from runbooks.request import Request
 
 ESTATE: Estate = case_estate()
-MUTATES_BEFORE_COMMIT = ("sync.hold@1", "capacity.", "fence.workloads", "fence.network", "traffic.stop")
+MUTATES_BEFORE_COMMIT = (
+    "sync.hold@1",
+    "capacity.",
+    "fence.workloads",
+    "fence.network",
+    "fence.standing",
+    "traffic.stop",
+)
 
 
 def planned_from(
@@ -134,9 +141,8 @@ def test_in_the_dark_customers_leave_first_and_capacity_delays_nothing() -> None
     for step in plan.steps:
         if step.phase == "fence" and step.id != "guard":
             assert step.on_fail == "go_on"
-            assert {s.id for s in plan.steps if step.id in s.needs and s.phase != "fence"} <= {
-                "activate/check"
-            }
+            waiting = {s.id for s in plan.steps if step.id in s.needs and s.phase != "fence"}
+            assert waiting <= {"activate/check", "fence/standing"}
 
 
 def test_a_region_that_answers_is_fenced_before_and_left_after() -> None:
@@ -207,6 +213,8 @@ def test_a_dark_region_s_production_moves() -> None:
         "fence/workloads",
         "fence/network",
         "fence/confirm",
+        "sync/hold/us-east-1",
+        "fence/standing",
         "activate/check",
     }
     moved_once(world)
