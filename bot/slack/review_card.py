@@ -5,10 +5,10 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, DecisionView, Option, VoteView
 from bot.slack import blocks as b
 from bot.slack.glass import broken, who_broke
-from bot.slack.mrkdwn import MESSAGE, clip, day, escape, mentions, words
+from bot.slack.mrkdwn import MESSAGE, clip, day, escape, mention, mentions, words
 from bot.slack.reason_form import value_of
 from bot.slack.standing import days
-from bot.slack.votes import because, giver
+from bot.slack.votes import because, where
 
 CLOSE = Option("close", "Close the review", "primary")
 
@@ -24,12 +24,12 @@ def reminder(view: ChangeView, decision: DecisionView, link: str, now: float) ->
     """Once a day, for those who have not closed it."""
     left = missing(decision)
     open_for = _days(days(decision.created_at, now))
-    where = f"<{link}|Close the review>" if link else "Press *Close the review* above"
+    press = f"<{link}|Close the review>" if link else "Press *Close the review* above"
     given = len(_closers(decision))
     said = f" {given} of {decision.quorum} have closed it." if given else ""
     text = (
         f"🔔 {mentions(left)}: the review of a break-glass has been open for *{open_for}*: "
-        f"{clip(escape(view.title), 300)}.{said}\n{where}, with a reason. It is asked every day until then."
+        f"{clip(escape(view.title), 300)}.{said}\n{press}, with a reason. It is asked every day until then."
     )
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
 
@@ -93,7 +93,7 @@ def _so_far(decision: DecisionView) -> list[str]:
         lines = [
             f"*Closed by {len(closers)}*" + (f", {day(decision.decided_at)}" if decision.decided_at else "")
         ]
-    return [*lines, *(f"• {giver(v)}{because(v)}" for v in closers[:20])]
+    return [*lines, *(f"• {mention(v.person)} {day(v.at)}{where(v)}{because(v)}" for v in closers[:20])]
 
 
 def _closers(decision: DecisionView) -> list[VoteView]:

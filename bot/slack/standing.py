@@ -88,12 +88,12 @@ def day_of(run: RunView, now: float) -> int:
     return days(_since(run), now)
 
 
-def ended(view: ChangeView, run: RunView) -> list[tuple[str, b.Body]]:
-    """A message for each standing step that ended after production had moved: step id and what is said."""
+def ended(view: ChangeView, run: RunView) -> list[tuple[StepView, b.Body]]:
+    """A message for each standing step that ended after production had moved."""
     if run.settled_at is None:
         return []
     return [
-        (step.id, _over(view, step))
+        (step, _over(view, step))
         for step in run.steps
         if step.standing
         and step.state in {"done", "skipped", "unconfirmed"}

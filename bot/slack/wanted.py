@@ -107,7 +107,7 @@ def ended_at(view: ChangeView) -> float | None:
 def _standing(view: ChangeView, run: RunView, now: float) -> list[Wanted]:
     """The daily word that a run is still open, and the one that says what ended."""
     found = [
-        Wanted(f"stood:{run.id}:{step}", said, follows=False, broadcast=True)
+        Wanted(f"stood:{run.id}:{step.id}", said, follows=False, broadcast=standing.fences(step))
         for step, said in standing.ended(view, run)
     ]
     if run.state == "standing" and (day := standing.day_of(run, now)) >= 1:

@@ -1,4 +1,7 @@
-"""The trail's proof of one ended change, in one line: every row up to its end, verified once a process."""
+"""The trail's proof of one change, in one line: every row up to its end so far, verified once a process.
+
+A run that has settled is reported while it still stands; when it ends at last the proof is made anew.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,27 @@ class Proof:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, int], str] = {}
 
     def words(self, change: str) -> str:
-        """What the verifier says of the trail up to the end of this change."""
+        """What the verifier says of the trail up to the end of this change, or to where its run settled."""
         with self._lock:
-            if change not in self._said:
+            end = self._end(change)
+            if end is None:
+                return "Not verified: the trail does not hold the end of this change."
+            if (change, end) not in self._said:
                 try:
-                    self._said[change] = self._verify(change)
+                    said = verify_database(self._database.url, rows=end + 1).words()
                 except ValueError as error:
                     return f"The trail could not be verified now: {error}."
-            return self._said[change]
+                self._said[change, end] = said
+            return self._said[change, end]
 
-    def _verify(self, change: str) -> str:
+    def _end(self, change: str) -> int | None:
         with self._database.read() as session:
-            end = session.exec(
+            return session.exec(
                 select(Entry.seq)
-                .where(Entry.change == change, Entry.name == Name.CHANGE_CLOSED)
+                .where(Entry.change == change, col(Entry.name).in_([Name.CHANGE_CLOSED, Name.RUN_SETTLED]))
                 .order_by(col(Entry.seq).desc())
                 .limit(1)
             ).first()
-        if end is None:
-            return "Not verified: the trail does not hold the end of this change."
-        return verify_database(self._database.url, rows=end + 1).words()
