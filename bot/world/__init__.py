@@ -20,6 +20,7 @@ from bot.world.kubernetes_access import KubernetesAccess
 from bot.world.name_servers import NameServers
 from bot.world.network import AwsNetwork
 from bot.world.prometheus import Prometheus
+from bot.world.rates import Rates
 from bot.world.routing import AwsRouting
 from bot.world.sessions import AwsSessions
 
@@ -45,7 +46,7 @@ def open_world(
     `impersonate` Kubernetes changes are made as the act's person.
     """
     hooks = Hooks(register)
-    aws = AwsSessions(hooks)
+    aws = AwsSessions(hooks, Rates(clock))
     access = KubernetesAccess(
         hooks=hooks, aws=aws, clock=clock, state=state, kubeconfig=kubeconfig, clusters=clusters
     )

@@ -14,9 +14,9 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 
 from bot import act
-from bot.errors import Conflict, OutsideError, Rejected, Unreachable
+from bot.errors import Conflict, OutsideError, Rejected, Throttled, Unreachable
 from bot.world.hooks import changes_kubernetes
-from bot.world.patience import reads
+from bot.world.patience import Busy, Reads
 
 TIMEOUT_SECONDS = (2, 6)  # connect, read
 _MANAGER = "signalbox"
@@ -93,7 +93,7 @@ class KubernetesSession:
     def _read(self, path: str, query: dict[str, str | int], *, missing_ok: bool = False) -> Answer:
         accepted = (404,) if missing_ok else ()
         answer: Answer | None = None
-        for attempt in reads(_passing):
+        for attempt in Reads(_passing):
             with attempt:
                 answer = self._send("GET", path, query, None, None, accepted=accepted)
         assert answer is not None
@@ -141,7 +141,9 @@ class KubernetesSession:
         said = answer.status_field("message") or answer.text.strip().partition("\n")[0][:200]
         what = f"Kubernetes in {self.region}: {method} {path}: {answer.status}: {said}"
         read = method == "GET"
-        if answer.status >= 500 or (answer.status == 429 and read):
+        if answer.status == 429:
+            return Busy(what) if read else Throttled(what, not_done="Nothing was changed by it.")
+        if answer.status >= 500:
             return Unreachable(what, not_done="" if read else "Whether it was done is not known.")
         late = answer.status == 409 or (answer.status == 422 and not answer.causes)
         return (Conflict if late else Rejected)(what, not_done="" if read else "Nothing was changed by it.")

@@ -17,6 +17,8 @@ _OBJECT = frozenset({"Bucket", "Key", "VersionId"})
 AWS: Mapping[str, frozenset[str]] = {
     "SwitchoverGlobalCluster": _GLOBAL,
     "FailoverGlobalCluster": _GLOBAL,
+    "RemoveFromGlobalCluster": frozenset({"GlobalClusterIdentifier", "DbClusterIdentifier"}),
+    "UpdateRoutingControlStates": frozenset({"UpdateRoutingControlStateEntries", "SafetyRulesToOverride"}),
     "CreateNetworkAclEntry": _ACL_ENTRY,
     "DeleteNetworkAclEntry": _ACL_ENTRY,
     "UpdateNodegroupConfig": frozenset(

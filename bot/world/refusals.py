@@ -29,6 +29,7 @@ _CONFLICTS = frozenset(
         "HealthCheckVersionMismatch",
         "NetworkAclEntryAlreadyExists",
         "OperationAborted",
+        "ConflictException",
     }
 )
 # What botocore raises for a call. The error for an answer that cannot be parsed (HTML of a broken server)
@@ -52,6 +53,11 @@ def passing(error: Exception) -> bool:
     return isinstance(
         error, (aws.EndpointConnectionError, aws.ConnectionClosedError, aws.ConnectTimeoutError)
     )
+
+
+def throttled(error: Exception) -> bool:
+    """Whether the answer was that there are too many calls at the moment."""
+    return isinstance(error, aws.ClientError) and _code(error) in _THROTTLED
 
 
 def translated(error: Exception, *, service: str, operation: str, region: str, change: bool) -> OutsideError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -11,11 +12,13 @@ import botocore.session
 from botocore.config import Config
 
 from bot.world.hooks import Hooks, changes_aws
-from bot.world.patience import reads
-from bot.world.refusals import RAISED, passing, translated
+from bot.world.patience import Reads
+from bot.world.rates import Rates
+from bot.world.refusals import RAISED, passing, throttled, translated
 
 CONNECT_SECONDS = 2
 READ_SECONDS = 6
+ENDPOINT_READ_SECONDS = 4
 
 # The SDK's own retries are off: a change is sent once, so that one intent is one request; reads are retried
 # here, where the bound is in sight.
@@ -27,17 +30,19 @@ _CONFIG = Config(
     user_agent_extra="signalbox",
     s3={"us_east_1_regional_endpoint": "regional"},
 )
+_ENDPOINT_CONFIG = _CONFIG.merge(Config(read_timeout=ENDPOINT_READ_SECONDS))
 
 
 class AwsSessions:
     """Calls to AWS by service, Region and operation. `AWS_ENDPOINT_URL` is honored by boto3 itself."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: Hooks, rates: Rates) -> None:
         core = botocore.session.get_session()
         # The global STS endpoint is in us-east-1, which may be the Region that is gone.
         core.set_config_variable("sts_regional_endpoints", "regional")
         self._session = boto3.session.Session(botocore_session=core)
         hooks.attach(self._session)
+        self._rates = rates
         self._clients: dict[tuple[str, str, str | None], Any] = {}
         self._lock = threading.Lock()
 
@@ -46,11 +51,12 @@ class AwsSessions:
     ) -> dict[str, Any]:
         """Call an operation by boto3's name for it (`describe_db_clusters`) and return its answer.
 
-        `endpoint` is the URL to call where the service has one of its own for every cluster.
+        `endpoint` is one of several URLs where the service has some of its own: it is asked once, and the
+        caller goes on to the next.
 
-        Changes are sent once; reads at most three times within eight seconds, and only when the first
-        answer was a throttle, a broken server or a refused connection. Raises Unreachable, Rejected or
-        Conflict; for changes also whatever the register raises.
+        Changes are sent once; reads again within eight seconds when the answer was a throttle, a broken
+        server or a refused connection. Both keep the service's rate: too many reads at once are Unreachable.
+        Raises Unreachable, Rejected, Conflict or, for a change, Throttled, and whatever the register raises.
         """
         client = self._client(service, region, endpoint)
         method = getattr(client, operation)
@@ -58,16 +64,31 @@ class AwsSessions:
         answer: dict[str, Any] = {}
         try:
             if change:
-                answer = method(**params)
+                self._rates.change(service, region)
+                answer = self._sent(service, region, method, params)
+            elif endpoint is not None:
+                answer = self._sent(service, region, method, params)
             else:
-                for attempt in reads(passing):
+                attempts = Reads(passing, throttled)
+                for attempt in attempts:
                     with attempt:
-                        answer = method(**params)
+                        self._rates.read(service, region, attempts.turn_seconds)
+                        answer = self._sent(service, region, method, params)
         except RAISED as error:
             raise translated(
                 error, service=service, operation=operation, region=region, change=change
             ) from error
         return answer
+
+    def _sent(
+        self, service: str, region: str, method: Callable[..., dict[str, Any]], params: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            return method(**params)
+        except RAISED as error:
+            if throttled(error):
+                self._rates.throttled(service, region)
+            raise
 
     def cluster_token(self, region: str, cluster: str) -> str:
         """A bearer token for an EKS cluster, good for about 15 minutes; signed here, no call is made.
@@ -89,7 +110,10 @@ class AwsSessions:
             if client is None:
                 try:
                     client = self._session.client(
-                        service, region_name=region, endpoint_url=endpoint, config=_CONFIG
+                        service,
+                        region_name=region,
+                        endpoint_url=endpoint,
+                        config=_CONFIG if endpoint is None else _ENDPOINT_CONFIG,
                     )
                 except RAISED as error:
                     raise translated(

@@ -71,7 +71,7 @@ class RecordedCluster:
 class Account:
     """A started stand-in. `advance` moves simulated time and does what is due."""
 
-    def __init__(self, *, seeded: bool = True, hang: float = 0.4) -> None:
+    def __init__(self, *, seeded: bool = True, hang: float = 0.4, arc: bool = False) -> None:
         self.clock, self.faults, self.databases = HandClock(), Faults(), RecordedDatabases()
         self.clusters = {
             EAST: RecordedCluster("http://127.0.0.1:6443"),
@@ -79,7 +79,8 @@ class Account:
         }
         self.aws = AwsStandIn(self.clock, self.faults, self.databases, self.clusters, Timings(hang=hang))
         self.url = self.aws.start()
-        self.ids: dict[str, Any] = self.aws.seed(yaml.safe_load(ESTATE.read_text())) if seeded else {}
+        planted = yaml.safe_load(ESTATE.read_text())
+        self.ids: dict[str, Any] = self.aws.seed(planted, arc=arc) if seeded else {}
         self._clients: list[Any] = []
 
     def close(self) -> None:

@@ -151,3 +151,18 @@ def test_paging_lists_every_check(client: Any) -> None:
     paged = [c["Id"] for page in pages for c in page["HealthChecks"]]
 
     assert paged == [c["Id"] for c in client.list_health_checks()["HealthChecks"]]
+
+
+def test_checkers_may_disagree(account: Account, client: Any) -> None:
+    """While they do, a part of the checkers' Regions sees the STOP object and the others get no answer."""
+    check = account.ids["health_checks"]["app.fintech.example"][EAST]
+    account.client("s3").put_object(Bucket="fintech-stop-us-west-2", Key="STOP-us-east-1", Body=b"stop")
+    fault = account.faults.add("checkers-disagree", share=0.25, region="us-west-2")
+    found = client.get_health_check_status(HealthCheckId=check)["HealthCheckObservations"]
+    said = [o["StatusReport"]["Status"] for o in found]
+
+    # The check is inverted: what is there means failure, and no answer is as good as nothing there.
+    assert [s for s in said if s == "Failure: HTTP Status Code 200, OK"] == said[:2]
+    assert set(said[2:]) == {"Success: connection timed out"}
+    account.faults.remove(fault)
+    account.client("s3").delete_object(Bucket="fintech-stop-us-west-2", Key="STOP-us-east-1")

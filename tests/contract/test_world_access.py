@@ -12,11 +12,13 @@ import pytest
 from world_outside import ACT, EAST, WEST, Outside, open_ports, outside
 
 from bot.act import acting
+from bot.clock import SystemClock
 from bot.errors import Rejected, Unreachable
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
 from bot.sandbox.kubernetes import Cluster
 from bot.world.hooks import Hooks
+from bot.world.rates import Rates
 from bot.world.sessions import AwsSessions
 
 
@@ -98,7 +100,7 @@ def test_a_region_outside_the_estate_is_rejected(world: Outside) -> None:
 
 def test_the_token_is_bound_to_region_and_cluster(world: Outside) -> None:
     """The token is the Region's own STS URL, unpadded, with the cluster's name signed."""
-    token = AwsSessions(Hooks(world.register)).cluster_token(WEST, "west")
+    token = AwsSessions(Hooks(world.register), Rates(SystemClock())).cluster_token(WEST, "west")
 
     assert token.startswith("k8s-aws-v1.")
     assert "=" not in token
@@ -114,7 +116,11 @@ def test_sts_is_asked_in_the_region(monkeypatch: pytest.MonkeyPatch, world: Outs
     """Without an endpoint of its own, no token depends on the global STS of us-east-1."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for region in (EAST, WEST):
-        body = AwsSessions(Hooks(world.register)).cluster_token(region, "c").removeprefix("k8s-aws-v1.")
+        body = (
+            AwsSessions(Hooks(world.register), Rates(SystemClock()))
+            .cluster_token(region, "c")
+            .removeprefix("k8s-aws-v1.")
+        )
         url = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
 
         assert urlsplit(url).netloc == f"sts.{region}.amazonaws.com"

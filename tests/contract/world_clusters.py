@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from world_outside import EAST, WEST, Recorded, open_ports
 
+from bot.clock import SystemClock
 from bot.ports import Clusters, JobSpec, Workload
 from bot.sandbox.clock import SimClock
 from bot.sandbox.faults import Faults
@@ -19,6 +20,7 @@ from bot.sandbox.kubernetes import Cluster, ContainerResult, ContainerRun
 from bot.world.hooks import Hooks
 from bot.world.kubernetes_access import KubernetesAccess
 from bot.world.kubernetes_session import KubernetesSession
+from bot.world.rates import Rates
 from bot.world.sessions import AwsSessions
 
 SPACE = "production"
@@ -122,7 +124,7 @@ def clusters_outside(tmp_path: Path) -> Iterator[Clustered]:
         port = open_ports(register, tmp_path / "clock.json", tmp_path, **given).clusters
         hooks = Hooks(register)
         access = KubernetesAccess(
-            hooks=hooks, aws=AwsSessions(hooks), clock=_Never(), state=tmp_path, **given
+            hooks=hooks, aws=AwsSessions(hooks, Rates(SystemClock())), clock=_Never(), state=tmp_path, **given
         )
         session = KubernetesSession(EAST, access.client(EAST))
         yield Clustered(clusters, faults, register, port, session, runs)

@@ -76,6 +76,9 @@ class SteadyDatabases:
     def freeze(self, global_id: str) -> None:
         return
 
+    def thaw(self, global_id: str) -> None:
+        return
+
     def promote(self, global_id: str, region: str, *, data_loss: bool) -> None:
         return
 
@@ -126,8 +129,10 @@ def open_ports(register: Recorded, clock: Path, state: Path, **given: Any) -> Po
 
 
 @contextmanager
-def outside(tmp_path: Path, clusters: Mapping[str, Any] | None = None, **given: Any) -> Iterator[Outside]:
-    """AWS with the estate planted, ten times faster than the wall."""
+def outside(
+    tmp_path: Path, clusters: Mapping[str, Any] | None = None, *, arc: bool = False, **given: Any
+) -> Iterator[Outside]:
+    """AWS with the estate planted, ten times faster than the wall; with `arc` it has routing controls."""
     clock, faults, register = SimClock(tmp_path / "clock.json", rate=10), Faults(), Recorded()
     aws = AwsStandIn(clock, faults, SteadyDatabases(), clusters or {}, Timings(switchover=5, failover=5))
     with pytest.MonkeyPatch.context() as environment:
@@ -139,7 +144,7 @@ def outside(tmp_path: Path, clusters: Mapping[str, Any] | None = None, **given: 
         environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
         try:
             environment.setenv("AWS_ENDPOINT_URL", aws.start())
-            ids = aws.seed(ESTATE)
+            ids = aws.seed(ESTATE, arc=arc)
             ports = open_ports(register, tmp_path / "clock.json", tmp_path, **given)
             yield Outside(aws, ids, faults, clock, register, ports, tmp_path)
         finally:

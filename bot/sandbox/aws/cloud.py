@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bot.sandbox.aws.metrics import LagSamples
     from bot.sandbox.aws.nodegroups import NodeGroups
     from bot.sandbox.aws.rds_global import GlobalDatabases
+    from bot.sandbox.aws.routing import RoutingControls
     from bot.sandbox.aws.zones import Zones
 
 ACCOUNT = "123456789012"
@@ -79,6 +80,7 @@ class Cloud:
     zones: Zones
     health: HealthChecks
     nodegroups: NodeGroups
+    routing: RoutingControls
     lags: LagSamples
 
     def __init__(

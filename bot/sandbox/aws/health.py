@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import Any
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
 from bot.sandbox.aws.refusals import Refusal
+from bot.sandbox.aws.s3 import has_object
 
 Check = dict[str, Any]
 CHECKER_REGIONS = (
@@ -103,6 +105,8 @@ class HealthChecks:
             return bool((children >= config.get("HealthThreshold", 0)) != config["Inverted"])
         if config["Type"] == "CLOUDWATCH_METRIC":
             return bool(self._alarm_healthy(check_id, config) != config["Inverted"])
+        if config["Type"] == "RECOVERY_CONTROL":
+            return self._cloud.routing.on(config["RoutingControlArn"]) != bool(config["Inverted"])
         return self._concluded.get(check_id, True)
 
     def _alarm_healthy(self, check_id: str, config: dict[str, Any]) -> bool:
@@ -123,18 +127,42 @@ class HealthChecks:
         if config["Type"] == "CALCULATED":
             message = "GetHealthCheckStatus is not supported for calculated health checks."
             raise Refusal("InvalidInput", message)
-        healthy = self.healthy(check_id)
-        found = (healthy != config["Inverted"]) or config["Disabled"]
-        code = "200, OK" if found else "404, Not Found"
-        status = f"{'Success' if healthy else 'Failure'}: HTTP Status Code {code}"
+        regions = config.get("Regions") or CHECKER_REGIONS
+        seeing = self._seeing(check_id, config, len(regions))
         return [
             {
                 "Region": region,
                 "IPAddress": f"192.0.2.{number}",
-                "StatusReport": {"Status": status, "CheckedTime": self._cloud.time()},
+                "StatusReport": {
+                    "Status": self._status(check_id, config, seeing, number),
+                    "CheckedTime": self._cloud.time(),
+                },
             }
-            for number, region in enumerate(config.get("Regions") or CHECKER_REGIONS, start=1)
+            for number, region in enumerate(regions, start=1)
         ]
+
+    def _seeing(self, check_id: str, config: Check, checkers: int) -> int | None:
+        """How many Regions' checkers get an answer while they disagree; None when they agree."""
+        domain = str(config.get("FullyQualifiedDomainName", ""))
+        for fault in self._cloud.faults.all():
+            meant = fault.params.get("check", check_id) == check_id
+            if fault.kind == "checkers-disagree" and meant and str(fault.params.get("region", "")) in domain:
+                return math.ceil(float(fault.params["share"]) * checkers)
+        return None
+
+    def _status(self, check_id: str, config: Check, seeing: int | None, number: int) -> str:
+        healthy = self.healthy(check_id)
+        if config["Type"] == "RECOVERY_CONTROL":
+            return f"{_verdict(healthy)}: routing control"
+        found = (healthy != config["Inverted"]) or config["Disabled"]
+        if seeing is not None:
+            bucket = str(config.get("FullyQualifiedDomainName", "")).partition(".s3")[0]
+            there = has_object(bucket, str(config.get("ResourcePath", "/")).lstrip("/"))
+            found = there and number <= seeing
+            healthy = found != config["Inverted"]
+            if number > seeing:
+                return f"{_verdict(healthy)}: connection timed out"
+        return f"{_verdict(healthy)}: HTTP Status Code {'200, OK' if found else '404, Not Found'}"
 
     def choose(self, records: list[dict[str, Any]]) -> dict[str, Any] | None:
         """The record that is answered first: healthy with weight, then healthy without, else any."""
@@ -148,12 +176,18 @@ class HealthChecks:
         return max(primary, key=lambda r: int(r.get("Weight", 1)), default=None)
 
 
+def _verdict(healthy: bool) -> str:
+    return "Success" if healthy else "Failure"
+
+
 def _complete(config: dict[str, Any]) -> dict[str, Any]:
     """Fill in Route 53's defaults."""
     kind = config["Type"]
     if kind != "CLOUDWATCH_METRIC" and "AlarmIdentifier" in config:
         message = "Invalid parameter : Basic health checks must not have an metric region specified."
         raise Refusal("InvalidInput", message)
+    if (kind == "RECOVERY_CONTROL") != ("RoutingControlArn" in config):
+        raise Refusal("InvalidInput", "Invalid parameter : RoutingControlArn goes with RECOVERY_CONTROL.")
     if kind == "CLOUDWATCH_METRIC" and "AlarmIdentifier" not in config:
         raise Refusal("InvalidInput", "Invalid parameter : AlarmIdentifier must be specified.")
     defaults: dict[str, Any] = {"Inverted": False, "Disabled": False}

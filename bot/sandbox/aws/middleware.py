@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from bot.sandbox.aws import wire
+from bot.sandbox.aws import routing, wire
 from bot.sandbox.aws.cloud import ACCOUNT, GLOBAL_SERVICES_REGION, Cloud
 from bot.sandbox.faults import Fault, befalls
 
@@ -33,7 +33,7 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         call = wire.read(environ)
-        home = self._home(call)
+        home = self._home(call, environ)
         swallowed = self._cloud.faults.swallows(home)
         if swallowed or self._cloud.faults.unreachable(home):
             self._hang(home, swallowed=swallowed)
@@ -43,15 +43,17 @@ class Gate:
         if self._spend("aws-throttle", call):
             return self._reply(call, wire.throttled(call), start_response)
         lost = self._spend("aws-reply-lost", call)
-        reply = self._serve(environ)
+        reply = self._serve(call, environ)
         if lost:
             return self._drop(call, environ, start_response, "reply lost")
         return self._reply(call, reply, start_response)
 
-    def _home(self, call: wire.Call) -> str:
+    def _home(self, call: wire.Call, environ: dict[str, Any]) -> str:
         """Tell which Region has to be up: a bucket's own, whatever the client signed with."""
         if call.service in ("route53", "iam"):
             return GLOBAL_SERVICES_REGION
+        if call.service == routing.SERVICE:
+            return routing.endpoint(environ) or call.region
         if call.bucket:
             from moto.s3.models import s3_backends
 
@@ -65,7 +67,10 @@ class Gate:
             if self._closing.wait(0.1):
                 return
 
-    def _serve(self, environ: dict[str, Any]) -> wire.Reply:
+    def _serve(self, call: wire.Call, environ: dict[str, Any]) -> wire.Reply:
+        if call.service == routing.SERVICE:
+            with self._cloud.lock:
+                return self._cloud.routing.serve(call, environ)
         status, headers = 500, {}
 
         def started(line: str, pairs: list[tuple[str, str]], *_: Any) -> None:

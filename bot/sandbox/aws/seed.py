@@ -22,8 +22,11 @@ ROLE = "signalbox"
 _SECOND_OCTET = {"us-east-1": 10, "us-west-2": 20}
 
 
-def plant(cloud: Cloud, estate: dict[str, Any]) -> dict[str, Any]:
-    """Create all of it at once, as if it had been there for years. Returns the ids that only AWS gives."""
+def plant(cloud: Cloud, estate: dict[str, Any], *, arc: str | None = None) -> dict[str, Any]:
+    """Create all of it at once, as if it had been there for years. Returns the ids that only AWS gives.
+
+    With `arc`, the stand-in's URL, routing controls take customers off a Region instead of STOP objects.
+    """
     subnets, acls = {}, {}
     for number, (region, one) in enumerate(estate["regions"].items()):
         subnets[region], acls[region] = _network(region, _SECOND_OCTET.get(region, 30 + number))
@@ -32,7 +35,8 @@ def plant(cloud: Cloud, estate: dict[str, Any]) -> dict[str, Any]:
         s3_backends[ACCOUNT]["aws"].create_bucket(one["stop_bucket"], region)
     for database in estate["databases"].values():
         _global_database(cloud, database)
-    zone_id, checks = _zone(cloud, estate)
+    routing = cloud.routing.plant(list(estate["regions"]), arc) if arc else None
+    zone_id, checks = _zone(cloud, estate, routing["controls"] if routing else None)
     _trail_bucket()
     return {
         "zone_id": zone_id,
@@ -42,6 +46,7 @@ def plant(cloud: Cloud, estate: dict[str, Any]) -> dict[str, Any]:
         "network_acls": acls,
         "trail_bucket": TRAIL_BUCKET,
         "role_arn": _role(),
+        "routing": routing,
     }
 
 
@@ -118,8 +123,12 @@ def _global_database(cloud: Cloud, database: dict[str, Any]) -> None:
             )
 
 
-def _zone(cloud: Cloud, estate: dict[str, Any]) -> tuple[str, dict[str, dict[str, str]]]:
+def _zone(
+    cloud: Cloud, estate: dict[str, Any], controls: dict[str, str] | None
+) -> tuple[str, dict[str, dict[str, str]]]:
     """Give each name a weighted record per Region, each with a STOP health check in the OTHER Region.
+
+    With routing controls each follows that of its own Region instead.
 
     The standby has weight 0: it answers when the primary is stopped, or when a planned move shifts weights.
     """
@@ -133,7 +142,8 @@ def _zone(cloud: Cloud, estate: dict[str, Any]) -> tuple[str, dict[str, dict[str
         for region in regions:
             other = next(r for r in regions if r != region)
             bucket = estate["regions"][other]["stop_bucket"]
-            check = cloud.health.create(f"{name}/{region}", _stop_check(bucket, other, region))
+            config = _control_check(controls[region]) if controls else _stop_check(bucket, other, region)
+            check = cloud.health.create(f"{name}/{region}", config)
             checks[name][region] = check["Id"]
             record = {
                 "Name": name,
@@ -158,6 +168,10 @@ def _stop_check(bucket: str, home: str, stops: str) -> dict[str, Any]:
         "FailureThreshold": 3,
         "Inverted": True,
     }
+
+
+def _control_check(arn: str) -> dict[str, Any]:
+    return {"Type": "RECOVERY_CONTROL", "RoutingControlArn": arn}
 
 
 def _trail_bucket() -> None:

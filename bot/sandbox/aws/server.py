@@ -25,6 +25,7 @@ from bot.sandbox.aws.nodegroups import NodeGroups
 from bot.sandbox.aws.rds import GlobalRds
 from bot.sandbox.aws.rds_global import GlobalDatabases
 from bot.sandbox.aws.route53 import LiveRoute53
+from bot.sandbox.aws.routing import RoutingControls
 from bot.sandbox.aws.s3 import LockingS3, has_object
 from bot.sandbox.aws.sts import NamedSts
 from bot.sandbox.aws.zones import Zones
@@ -72,6 +73,7 @@ class AwsStandIn:
         cloud.health = HealthChecks(cloud)
         cloud.zones = Zones(cloud)
         cloud.nodegroups = NodeGroups(cloud)
+        cloud.routing = RoutingControls(cloud)
         cloud.lags = LagSamples(cloud)
         self._gate = Gate(application.build(cloud, _HANDLERS), cloud)
         self._server: Any = None
@@ -89,7 +91,7 @@ class AwsStandIn:
             thread = threading.Thread(target=target, name=f"aws{target.__name__}", daemon=True)
             thread.start()
             self._threads.append(thread)
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._url
 
     def stop(self) -> None:
         """End every request, also those that hang, and the threads."""
@@ -108,10 +110,17 @@ class AwsStandIn:
         self._server.server_close()
         self._server = None
 
-    def seed(self, estate: dict[str, Any]) -> dict[str, Any]:
-        """Create everything that the estate names; return the ids that only now exist."""
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def seed(self, estate: dict[str, Any], *, arc: bool = False) -> dict[str, Any]:
+        """Create everything that the estate names; return the ids that only now exist.
+
+        With `arc` health checks follow routing controls, which are returned as `routing`, not STOP objects.
+        """
         with self.cloud.lock:
-            return seed.plant(self.cloud, estate)
+            return seed.plant(self.cloud, estate, arc=self._url if arc else None)
 
     def tick(self) -> None:
         """Do what is due by simulated time. Happens by itself; tests call it for a fixed order of things."""
@@ -157,6 +166,10 @@ class AwsStandIn:
     def object_exists(self, bucket: str, key: str) -> bool:
         """Whether a current version of the object is there."""
         return has_object(bucket, key)
+
+    def routed(self) -> dict[str, bool]:
+        """Whether each Region's routing control is on; empty without ARC."""
+        return self.cloud.routing.states()
 
     def database_subnets_denied(self, region: str) -> bool:
         """Whether network ACLs keep the VPC's traffic out of, or in, every database subnet of the Region."""

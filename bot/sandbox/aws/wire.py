@@ -83,7 +83,7 @@ def throttled(call: Call) -> Reply:
         return refusal(call, 503, "SlowDown", "Please reduce your request rate.")
     if call.service == "ec2":
         return refusal(call, 503, "RequestLimitExceeded", "Request limit exceeded.")
-    if call.service == "eks":
+    if call.service in ("eks", "route53-recovery-cluster"):
         return refusal(call, 429, "ThrottlingException", "Rate exceeded")
     code = "Throttling" if call.service in (*_QUERY, "route53", "cloudwatch") else "ThrottlingException"
     return refusal(call, 400, code, "Rate exceeded")
