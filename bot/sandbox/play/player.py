@@ -171,15 +171,21 @@ class Player:
     async def _do_submit(self, step: Step) -> str:
         user = str(step.what["user"])
         until = await self._control.now() + step.within
-        while not (views := (await self._control.get("/control/views", {"user": user}))["views"]):
+        # A window may first say that it is being filled; a person waits for the form.
+        while not (
+            (views := (await self._control.get("/control/views", {"user": user}))["views"])
+            and views[-1].get("submit")
+        ):
             if await self._control.now() >= until:
-                raise Unfulfilled(f"{user} has no modal open")
+                raise Unfulfilled(f"{user} has no modal open that can be sent")
             await asyncio.sleep(POLL_SECONDS)
         await self._remember("ops", user)
         body = {"user": user, "view_id": views[-1]["id"], "values": step.what["values"]}
         answer = await self._control.post("/control/submit", body)
         if errors := answer.get("errors"):
             raise Unfulfilled(f"the modal says {errors}")
+        if not answer["ok"]:
+            raise Unfulfilled(f"the modal was not sent: {answer.get('error')}")
         return f"{user} sends {views[-1]['title']['text']}: {step.what['values']}"
 
     async def _do_wait_for(self, step: Step) -> str:
