@@ -209,7 +209,9 @@ class MemoryWorld:
         return {server: None if server in self.silent else addresses for server in name_servers}
 
     def is_stopped(self, region: str) -> bool:
-        """Whether health checkers find the Region's STOP object."""
+        """Whether health checkers find the Region's STOP object, or its routing control off."""
+        if (routing := self.estate.dns.routing) is not None:
+            return not self.controls.get(routing.controls[region], True)
         return any(key == f"STOP-{region}" for _, key in self.stops)
 
     def records(self, zone_id: str, name: str) -> tuple[WeightedRecord, ...]:
