@@ -21,7 +21,7 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Look at everything that can be looked at without changing anything."""
-    found = [_estate(settings), _database(settings), _slack(settings)]
+    found = [_estate(settings), _keys(settings), _database(settings), _slack(settings)]
     if settings.clock is not None:
         found.append(Check("clock", ok=True, says=f"simulated, from {settings.clock}: never in production"))
     return found
@@ -37,6 +37,20 @@ def _estate(settings: Settings) -> Check:
         ok=True,
         says=f"{estate.estate}, {len(estate.services)} services, digest {estate.digest[:12]}",
     )
+
+
+def _keys(settings: Settings) -> Check:
+    """Who can answer when Slack is away; that nobody can is no mistake, and worth knowing."""
+    try:
+        estate = read_estate(settings.estate)
+    except SignalboxError:
+        return Check("keys", ok=False, says="not looked at: the estate cannot be read")
+    able = [person for person, role in estate.people.items() if role != "auditor" and person in estate.keys]
+    if not any(estate.role(person) == "lead" for person in able):
+        return Check(
+            "keys", ok=True, says="no lead has a key in the estate: without Slack nobody could approve"
+        )
+    return Check("keys", ok=True, says=f"{len(able)} people can answer at a terminal: {', '.join(able)}")
 
 
 def _database(settings: Settings) -> Check:

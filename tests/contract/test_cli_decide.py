@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
 import sqlite3
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +21,7 @@ from house import House, house
 from plans import estate_text
 from rich.console import Console
 from test_cli import bot
+from test_cli_keys import add, ssh_agent
 
 from bot.changes.signed import Signed, check, fingerprint, vote_statement
 from bot.errors import Refused, SignalboxError
@@ -30,7 +36,7 @@ ONCALL, ONCALL2, LEAD, LEAD2, LEAD3, AUDITOR = (
     "U0000ONCALL", "U000ONCALL2", "U0000LEAD01", "U0000LEAD02", "U0000LEAD03", "U0000AUDIT1",
 )  # fmt: skip
 NAMES = {ONCALL: "oncall", ONCALL2: "oncall2", LEAD: "lead", LEAD2: "lead2", LEAD3: "lead3"}
-ASK = "/failover us-west-2 --reason test"
+__all__ = ["ssh_agent"]
 
 
 @pytest.fixture
@@ -308,3 +314,70 @@ def test_a_terminal_gets_a_live_board_and_then_the_report(at: House) -> None:
 
     assert follow(out, at.desk, change, stay=False) == 0
     assert "Recovery time" in words_on(out).rsplit("\x1b[?25h", 1)[1]
+
+
+def test_the_ssh_agent_signs_for_the_command_line(at: House, place: Path, ssh_agent: str) -> None:
+    """Without --key, by SSH_AUTH_SOCK; an agent with other keys only is told apart."""
+    change = at.ask()
+    add(ssh_agent, place / "keys" / "lead2")
+    wrong = bot(place, "decide", "deny", "--as", LEAD, SSH_AUTH_SOCK=ssh_agent)
+    assert (wrong.returncode, "holds 1 key, none of them yours" in wrong.stderr) == (1, True)
+    add(ssh_agent, place / "keys" / "lead")
+    ended = bot(place, "decide", "deny", "--as", LEAD, SSH_AUTH_SOCK=ssh_agent)
+
+    assert ended.returncode == 0, ended.stderr
+    assert at.see(change).state == "denied"
+
+
+def typed(place: Path, words: list[str], answers: dict[str, str]) -> tuple[int, str]:
+    """`python -m bot …` on a terminal of its own, answering each of these prompts once."""
+    from test_cli import ROOT
+
+    environment = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200",
+        "SIGNALBOX_ESTATE": str(place / "estate.yaml"), "SIGNALBOX_STATE": str(place),
+        "SIGNALBOX_DATABASE_URL": f"sqlite:///{place}/box.db", "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }  # fmt: skip
+    argv = [sys.executable, "-m", "bot", *words]
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        argv, env=environment, stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock is taken
+    )  # fmt: skip
+    os.close(inside)
+    told, left, until = "", dict(answers), time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            told += os.read(terminal, 4096).decode(errors="replace")
+        except OSError:  # it hung up
+            break
+        for prompt in [prompt for prompt in left if prompt in told]:
+            os.write(terminal, f"{left.pop(prompt)}\n".encode())
+    os.close(terminal)
+    return process.wait(timeout=30), told
+
+
+def test_a_person_at_a_terminal_is_asked_for_the_passphrase_and_once_more(at: House, place: Path) -> None:
+    """What is shown is what is signed; "no" signs nothing, and a wrong passphrase is said in words."""
+    change = at.ask()
+    path = place / "keys" / "lead"
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", path], check=True)
+    words = ["decide", change, "deny", "--as", LEAD, "--key", str(path)]
+    code, told = typed(place, words, {"Passphrase": "wrong"})
+    assert (code, "does not open" in told) == (1, True), told
+    code, told = typed(place, words, {"Passphrase": "open sesame", "[y/N]": "n"})
+    assert (code, "Nothing was signed" in told) == (1, True), told
+    assert at.see(change).state == "proposed"
+    code, told = typed(place, words, {"Passphrase": "open sesame", "[y/N]": "y"})
+
+    assert (code, "Denied" in told, "open sesame" in told) == (0, True, False), told
+    assert at.see(change).state == "denied"
+
+
+def test_the_sandboxs_keys_are_what_openssh_expects(place: Path) -> None:
+    """Private for their owner alone, and the public half is the one that belongs to it."""
+    path = place / "keys" / "oncall"
+    told = subprocess.run(["ssh-keygen", "-y", "-f", path], capture_output=True, text=True, check=True).stdout
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert told.split()[:2] == path.with_suffix(".pub").read_text().split()[:2]
