@@ -38,6 +38,8 @@ _ACCOUNT_WIDE = frozenset({"route53"})
 CHANGE_SECONDS = 1.0
 """Longest that a change waits for its turn. It leaves then all the same: there are few, and they matter."""
 _LONGEST_SECONDS = 30.0
+_GRAIN_SECONDS = 0.001
+"""Less is no wait: sums of seconds since 1970 are not more exact."""
 _SLOWEST = 1 / 4
 _AGAIN_SECONDS = 1.0
 _RECOVERY_SECONDS = 4.0
@@ -61,7 +63,7 @@ class Bucket:
         """Seconds to wait before calling; None, and nothing taken, when that were more than `most`."""
         with self._lock:
             turn = self._turn(now)
-            if turn - now > most:
+            if turn - now > most + _GRAIN_SECONDS:
                 return None
             self._next = turn + 1 / (self._rate.per_second * self._pace(now))
             return max(0.0, turn - now)
@@ -122,7 +124,7 @@ class Rates:
         self._bucket(service, region).slow_down(self._clock.now())
 
     def _wait(self, seconds: float) -> None:
-        if seconds > 0:
+        if seconds > _GRAIN_SECONDS:
             self._clock.wait(threading.Event(), seconds)
 
     def _bucket(self, service: str, region: str) -> Bucket:

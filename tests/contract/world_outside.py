@@ -130,10 +130,15 @@ def open_ports(register: Recorded, clock: Path, state: Path, **given: Any) -> Po
 
 @contextmanager
 def outside(
-    tmp_path: Path, clusters: Mapping[str, Any] | None = None, *, arc: bool = False, **given: Any
+    tmp_path: Path,
+    clusters: Mapping[str, Any] | None = None,
+    *,
+    arc: bool = False,
+    speed: float = 10,
+    **given: Any,
 ) -> Iterator[Outside]:
-    """AWS with the estate planted, ten times faster than the wall; with `arc` it has routing controls."""
-    clock, faults, register = SimClock(tmp_path / "clock.json", rate=10), Faults(), Recorded()
+    """AWS with the estate planted, faster than the wall; with `arc` it has routing controls."""
+    clock, faults, register = SimClock(tmp_path / "clock.json", rate=speed), Faults(), Recorded()
     aws = AwsStandIn(clock, faults, SteadyDatabases(), clusters or {}, Timings(switchover=5, failover=5))
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
