@@ -212,6 +212,19 @@ def test_switchover_back_to_an_unsynchronized_cluster_is_refused(account: Accoun
     assert refused(west.switchover_global_cluster, **back) == ("InvalidDBClusterStateFault", 400)
 
 
+def test_stuck_resync_leaves_the_old_writer_behind(account: Account, west: Any) -> None:
+    """After a failover the old cluster follows again only when nothing holds its resync."""
+    stuck = account.faults.add("aws-stuck", operation="resync", database=PAYMENTS)
+    west.failover_global_cluster(**MOVE, AllowDataLoss=True)
+    account.advance(60)
+    account.advance(600)
+    assert synchronization(west)[OLD] == "pending-resync"
+
+    account.faults.remove(stuck)
+    account.advance(120)
+    assert synchronization(west)[OLD] == "connected"
+
+
 def test_stuck_failover_never_ends_until_its_target_is_detached(account: Account, west: Any) -> None:
     """A managed failover that hangs: nobody else may move the database; removing the target is the way on."""
     account.faults.add("aws-stuck", operation="failover_global_cluster", database=PAYMENTS)

@@ -281,6 +281,8 @@ class GlobalDatabases:
             return
         if member.resync_left == self._cloud.timings.resync:
             self.events.resync_started(member)
+        if self._cloud.faults.find("aws-stuck", operation="resync", database=cluster.id):
+            return
         member.resync_left -= passed
         if member.resync_left <= 0:
             member.synchronization = "connected"

@@ -30,6 +30,7 @@ sentence that a failed expectation prints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,8 @@ VERBS: Mapping[str, frozenset[str]] = {
     "count": frozenset({"text", "is"}),
     "expect": frozenset(),
 }
+READ = {"wait_for", "told", "count"}
+"""Verbs whose `text` is a regular expression."""
 MODIFIERS = {"as", "within", "until", "else"}
 
 
@@ -125,6 +128,11 @@ def _step(given: Any, where: str) -> Step:
     needed = VERBS[verb]
     if needed and not (isinstance(what, dict) and needed <= what.keys()):
         raise ScenarioError(f"{where}: {verb} needs {', '.join(sorted(needed))}")
+    if verb in READ and isinstance(what, dict):
+        try:
+            re.compile(str(what.get("text", "")))
+        except re.error as error:
+            raise ScenarioError(f"{where}: {what['text']!r} is no regular expression: {error}") from error
     return Step(
         verb,
         what,
