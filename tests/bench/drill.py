@@ -60,7 +60,7 @@ def measure(folder: Path, form: Form) -> list[Figure]:
 
 
 def _settled(night: Night) -> str:
-    return f"{seconds(night.settled - night.asked)}, fence and restoring of minimums included"
+    return f"{seconds(night.settled - night.asked)}, with minimums back at rest"
 
 
 def _table(stages: list[dict[str, Any]], whole: float) -> Detail:

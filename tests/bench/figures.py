@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-NUMBERS = ("Took", "Share", "Ratio")
+NUMBERS = ("Began after", "Took", "Share", "Ratio")
 """Headings of columns that stand to the right."""
 
 
