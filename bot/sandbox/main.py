@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--http", action="store_true", help="Slack calls the bot by HTTP instead of Socket Mode"
     )
+    parser.add_argument(
+        "--routing", choices=("stop", "arc"), default="stop", help="what takes customers off a Region"
+    )
     return parser
 
 
@@ -57,7 +60,7 @@ async def _run(asked: argparse.Namespace, scenario: Scenario | None, state: Path
     state.mkdir(parents=True, exist_ok=True)
     # Connections to dark Regions break all the time: that is for the log, not for the audience.
     logging.basicConfig(filename=state / "sandbox.log", level=logging.WARNING)
-    world = World(Options(state, port, bots, asked.database, speed, asked.http))
+    world = World(Options(state, port, bots, asked.database, speed, asked.http, asked.routing))
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

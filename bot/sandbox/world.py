@@ -51,7 +51,10 @@ SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105
 
 @dataclass(frozen=True)
 class Options:
-    """How the sandbox was asked to run: `database` is the bots' own, `speed` simulated per real seconds."""
+    """How the sandbox was asked to run: `database` is the bots' own, `speed` simulated per real seconds.
+
+    `routing` is what takes customers off a Region: `stop` objects or `arc` routing controls.
+    """
 
     state: Path
     port: int = 8300
@@ -59,6 +62,7 @@ class Options:
     database: str | None = None
     speed: float = 1.0
     http: bool = False
+    routing: str = "stop"
 
 
 class World:
@@ -107,7 +111,8 @@ class World:
             await self._start_clouds(ending)
             self._http_port, *health_ports = bots.free_ports(1 + self.options.bots)
             await self._start_console(app, listener, ending)
-            found = await asyncio.to_thread(self.aws.seed, self.estate)
+            arc = self.options.routing == "arc"
+            found = await asyncio.to_thread(self.aws.seed, self.estate, arc=arc)
             self.databases.deny_with(self.aws.database_subnets_denied)
             dns_port = await self._start_dns(found["zone_id"], ending)
             ingress_port = await self._start_ingresses(ending)
@@ -131,7 +136,9 @@ class World:
         return self.faults.add(kind, **params)
 
     def stopped(self) -> dict[str, bool]:
-        """Whether a STOP object takes each Region's records off their names."""
+        """Whether a STOP object, or a routing control, takes each Region's records off their names."""
+        if routed := self.aws.routed():
+            return {region: not on for region, on in routed.items()}
         return {
             region: self.aws.object_exists(self.estate["regions"][keeper]["stop_bucket"], f"STOP-{region}")
             for region, keeper in zip(self.regions, reversed(self.regions), strict=True)
@@ -268,6 +275,8 @@ class World:
         if missing := set(template.get_identifiers()) - values.keys():
             raise RuntimeError(f"the estate's template names what nothing fills in: {sorted(missing)}")
         text = template.safe_substitute(values)  # its comment speaks of ${...}
+        if routing := found["routing"]:
+            text = text.replace("\ndns:\n", f"\ndns:\n  routing: {json.dumps(routing)}\n", 1)
         keys = write_keys(self.state / "keys", self.estate["people"])
         pinned = yaml.safe_dump({"keys": {person: [key] for person, key in keys.items()}}, width=200)
         self.estate_path.write_text(f"{text}\n{pinned}")
