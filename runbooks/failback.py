@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.estate import Estate
 from bot.facts.survey import Survey
-from bot.plan import Call, Plan, Step
-from runbooks import traffic
+from bot.plan import Plan, Step
+from runbooks import fencing, traffic
 from runbooks.request import Request
 from runbooks.steps import Steps, ids
 from runbooks.switchover import (
@@ -24,7 +24,7 @@ from runbooks.switchover import (
 MOST_LAG_MS = 30_000
 """A member that lags more is waited for before writes pause: they would pause for as long."""
 HEALTH_SECONDS = 30
-"""Until health checks have noticed that STOP is gone: an interval of 10 s, a threshold of 3."""
+"""Until health checks have noticed that nothing stops the Region: an interval of 10 s, a threshold of 3."""
 
 
 def failback(
@@ -50,7 +50,7 @@ def failback(
 
 
 def _steps(make: Steps, unreconciled: Sequence[str]) -> list[Step]:
-    sign, prepared = signed(make, unreconciled), made_ready(make, _opened(make))
+    sign, prepared = signed(make, unreconciled), made_ready(make, fencing.opened(make))
     # Looked at last, so that nothing pauses for a database that has fallen behind meanwhile.
     members = _members(make, [*ids(sign), *ids(prepared)])
     over = moved_over(make, [*ids(sign), *ids(prepared), *ids(members)])
@@ -63,18 +63,6 @@ def _steps(make: Steps, unreconciled: Sequence[str]) -> list[Step]:
 
 def _stopped(make: Steps) -> bool:
     return bool(make.survey.regions[make.to].stopped)
-
-
-def _opened(make: Steps) -> list[Step]:
-    """The target's database subnets, open again before anything there looks for a database."""
-    if not make.survey.regions[make.to].fenced:
-        return []
-    args = {"region": make.to, "subnets": list(make.estate.regions[make.to].database_subnets)}
-    undo = Call(do="fence.network@1", args=args)
-    # Argo CD first: what it starts by itself would find a database.
-    needs = [f"sync/hold/{make.to}"]
-    blocks = [f"region/{make.to}"]
-    return [make.step("fence/open", "fence.open@1", args, "prepare", needs, blocks=blocks, undo=undo)]
 
 
 def _members(make: Steps, needs: Sequence[str]) -> list[Step]:
@@ -96,7 +84,7 @@ def _members(make: Steps, needs: Sequence[str]) -> list[Step]:
 def _pause(make: Steps) -> int:
     kinds, seconds = [], 0
     if _stopped(make):
-        kinds, seconds = ["traffic.unstop@1"], HEALTH_SECONDS
+        kinds, seconds = [traffic.start_again(make, ()).do], HEALTH_SECONDS
     if not _agreed(make):
         kinds.append("traffic.weights@1")
     return pause_seconds(make.estate, *kinds, seconds=seconds)
@@ -117,7 +105,7 @@ def _notes(make: Steps, unreconciled: Sequence[str]) -> list[str]:
     if unreconciled:
         notes.append("A lead signs off what was lost before, and nothing pauses until then.")
     if _stopped(make):
-        notes.append(
-            f"Customers come to {make.to} last: weights agree first, then STOP of {make.to} is removed."
-        )
+        arc = make.estate.dns.routing is not None
+        how = "its routing control is switched on" if arc else f"STOP of {make.to} is removed"
+        notes.append(f"Customers come to {make.to} last: weights agree first, then {how}.")
     return notes

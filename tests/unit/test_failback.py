@@ -13,6 +13,7 @@ from visits import look, settle
 from bot.actions.kinds import KINDS
 from bot.canon import canonical
 from bot.errors import Unreachable
+from bot.estate import Routing
 from bot.facts.survey import survey
 from bot.plan import Plan, Step
 from bot.ports import GlobalDatabase
@@ -327,4 +328,22 @@ def test_a_fence_that_still_stands_is_taken_away_though_nothing_moves() -> None:
     assert any("cut off by network ACL: its database subnets" in w for w in found.warnings)
     carried_out(world, planned_back(world))
     assert not world.denied[EAST]
+    assert judged(world).already
+
+
+def test_with_routing_controls_the_region_s_own_is_switched_on_last() -> None:
+    """No STOP object is looked for or touched, and never are both controls off."""
+    routing = Routing(
+        endpoints={EAST: "https://a.example"}, controls={EAST: "arn:x/east", WEST: "arn:x/west"}
+    )
+    dns = ESTATE.dns.model_copy(update={"routing": routing})
+    world = left(ESTATE.model_copy(update={"dns": dns}))
+    world.stops.clear()
+    world.controls = {"arn:x/east": False, "arn:x/west": True}
+    plan = planned_back(world)
+    assert any("then its routing control is switched on" in note for note in plan.notes)
+    carried_out(world, plan)
+    assert world.controls == {"arn:x/east": True, "arn:x/west": True}
+    sends = [c for c in world.calls if c.startswith(("switchover", "flip", "weights", "stop", "unstop"))]
+    assert sends[-1] == "flip east=True"
     assert judged(world).already
