@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "invariants"))
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from house import House, house
+from house import EAST, House, house
 from plans import estate_text
 from rich.console import Console
 from test_cli import bot
@@ -279,6 +279,24 @@ def test_a_run_is_followed_until_only_standing_steps_are_left(at: House) -> None
     assert (code, at.see(change).state in ("done", "standing")) == (0, True)
     assert "Recovery time" in told
     assert "✓" in told
+
+
+def test_following_ends_when_another_replica_drives_the_standing_fence(at: House) -> None:
+    """Exit code 0, with what is waited for and the question still open; alone it would have to stay."""
+    at.world.dark.add(EAST)
+    at.world.written[EAST] = at.world.clock.now() - 600
+    change = at.approved()
+    at.drive(change, lambda: at.see(change).state == "standing")
+    out = paper()
+    house(at.database, at.estate_file.parent, at.world, name="replica-2")
+    code = follow(out, at.desk, change, stay=None)
+
+    assert code == 0, words_on(out)
+    assert "Production runs in us-west-2" in words_on(out)
+    assert "Waits on: Keep watch on us-east-1" in words_on(out)
+    assert "another replica keeps driving" in words_on(out)
+    for question in at.holds(change).values():
+        assert f"signalbox decide {question.id} skip --as" in words_on(out)
 
 
 def test_a_change_that_ends_otherwise_is_no_success(at: House) -> None:
