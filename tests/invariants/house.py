@@ -140,22 +140,22 @@ class House:
             for future in list(driven.busy.values()):
                 future.result(60)
 
-    def finish(self, change: str, by: float = 3.0) -> str:
-        """Drive to the end; people answer that jobs which run once may start beside a silent Region.
-
-        What stands waits for that Region, so in the end it answers again.
+    def settle(self, change: str, by: float = 3.0) -> str:
+        """Drive until all but what stands has ended; people answer that jobs which run once may start beside
+        a silent Region. Returns the run's state.
         """
         asked = "activate/check"
-        self.drive(change, lambda: asked in self.holds(change), by=by)
+        self.drive(change, lambda: asked in self.holds(change) or self.standing(change), by=by)
         if asked in self.holds(change):
             assert self.desk.vote(self.holds(change)[asked].id, "skip", ONCALL).counted
-        if self.drive(change, lambda: self.standing(change), by=by) == "standing":
+        return self.drive(change, lambda: self.standing(change), by=by)
+
+    def finish(self, change: str, by: float = 3.0) -> str:
+        """The same to the end: what stands waits for the old Region, so that answers again."""
+        if self.settle(change, by) == "standing":
             self.world.dark.clear()
             self.world.partitioned.clear()
-            return self.drive(change, by=by)
-        run = self.run(change)
-        assert run is not None
-        return run.state
+        return self.drive(change, by=by)
 
     def standing(self, change: str) -> bool:
         """Whether all but the standing steps of the change's run have ended."""

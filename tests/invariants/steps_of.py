@@ -14,7 +14,8 @@ from visits import look, settle
 
 from bot.actions import guard
 from bot.actions.kinds import KINDS
-from bot.engine.judge import Attempts, Next, after
+from bot.engine.judge import Attempts, Next, after, after_standing
+from bot.estate import Routing
 from bot.facts.survey import survey
 from bot.plan import Plan, Step
 from bot.verdict import Kind
@@ -42,6 +43,16 @@ def _begun(way: str) -> MemoryWorld:
     if way == "failback":
         return left()
     return MemoryWorld(dark={EAST} if WAYS[way][0] else set())
+
+
+def plan_with_controls() -> Plan:
+    """The plan of a dark Region where customers are moved by ARC's routing controls."""
+    world = MemoryWorld(dark={EAST})
+    controls = {region: f"arn:of:{region}" for region in (EAST, WEST)}
+    routing = Routing(endpoints={WEST: "https://endpoint"}, controls=controls)
+    dns = world.estate.dns.model_copy(update={"routing": routing})
+    world.estate = world.estate.model_copy(update={"dns": dns})
+    return planned_from(world)
 
 
 @cache
@@ -88,8 +99,15 @@ class Lone:
         """One look."""
         return look(self.outside.ports(), self.step.do, self.step.args, step=self.step.id)
 
+    @property
+    def in_vain(self) -> Next:
+        """How it ends when it never gets done: a standing step asks at most, and goes on."""
+        if not self.step.standing:
+            return Next.GIVE_UP
+        return Next.ASK if self.step.on_fail == "hold" else Next.WAIT
+
     def visit(self, seconds: float = 1200) -> Next:
-        """Look, and do what follows, until it is done or given up."""
+        """Look, and do what follows, until it is done, given up or asked about."""
         from visits import apply
 
         from bot.errors import OutsideError
@@ -97,8 +115,12 @@ class Lone:
         clock, action = self.outside.world.clock, KINDS[self.step.do]
         started, at = clock.now(), None
         while clock.now() - started < seconds:
-            then, _ = after(self.verdict(), action, Attempts(started, self.applied, at), clock.now())
-            if then in (Next.DONE, Next.GIVE_UP):
+            had = Attempts(started, self.applied, at)
+            if self.step.standing:
+                then = after_standing(self.verdict(), action, had, clock.now())
+            else:
+                then, _ = after(self.verdict(), action, had, clock.now())
+            if then in (Next.DONE, Next.GIVE_UP) or (then == Next.ASK and self.step.on_fail == "hold"):
                 return then
             if then == Next.ACT:
                 self.applied, at = self.applied + 1, clock.now()
@@ -139,6 +161,7 @@ __all__ = [
     "back_of",
     "lone",
     "plan_of",
+    "plan_with_controls",
     "planned_from",
     "state",
     "world_before",

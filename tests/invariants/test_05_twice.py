@@ -11,7 +11,7 @@ from house import EAST, ONCALL, House, Outside, house
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_world import MemoryWorld
-from steps_of import ACTING, Lone, lone, plan_of, planned_from, state
+from steps_of import ACTING, Lone, lone, plan_of, plan_with_controls, planned_from, state
 from test_failover_plan import worlds
 from visits import apply, play
 
@@ -63,6 +63,8 @@ def test_the_plans_cover_every_verb_that_acts() -> None:
     """No kind with a deed is left out of the tests above and of the way back."""
     seen = {s.do for way in ("dark", "limping", "planned") for s in plan_of(way).steps}
     seen |= {s.undo.do for way in ("dark", "limping", "planned") for s in plan_of(way).steps if s.undo}
+    seen |= {s.do for s in plan_with_controls().steps}
+    seen |= {s.instead.do for way in ("dark", "limping") for s in plan_of(way).steps if s.instead}
     assert {kind for kind, action in KINDS.items() if action.apply} <= seen
 
 

@@ -25,7 +25,7 @@ def dark(database: Database, tmp_path: Path) -> House:
 def test_a_dark_region_is_left_without_its_help(dark: House) -> None:
     """Every question to us-east-1 goes unanswered, Slack does not exist: production moves all the same."""
     change = dark.approved()
-    assert dark.finish(change) == "done"
+    assert dark.settle(change) == "standing"
     assert set(dark.world.writer.values()) == {WEST}
     plan = {s.id: s for s in plan_of("dark").steps}
     asked = {c.step for c in [*dark.outside.reads, *dark.outside.calls] if c.region == EAST and c.step}
@@ -36,6 +36,10 @@ def test_a_dark_region_is_left_without_its_help(dark: House) -> None:
     used = {(c.port, c.verb) for c in [*dark.outside.reads, *dark.outside.calls] if c.step}
     assert not used & {("dns", "records"), ("dns", "set_weights"), ("dns", "change_done")}
     assert {("dns", "stop"), ("dns", "answers")} <= used
+    # What is left for it is to be closed once it answers.
+    had = len(dark.outside.calls)
+    assert dark.finish(change) == "done"
+    assert {c.step for c in dark.outside.calls[had:] if c.region == EAST} == {"fence/standing"}
 
 
 @pytest.mark.parametrize("way", ["dark", "limping"])

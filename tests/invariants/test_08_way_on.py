@@ -110,12 +110,27 @@ def test_after_the_first_promotion_there_is_no_way_back(box: House) -> None:
     assert not answer.counted
     assert "fail back" in answer.text
     for hold in box.holds(change).values():
-        assert hold.options.split(",") == ["retry", "abort"]
+        assert hold.options.split(",") == ["retry", "instead", "abort"]
         assert not box.desk.vote(hold.id, "rollback", LEAD).counted
     box.outside.swallow = lambda _port, _verb: False
     for hold in box.holds(change).values():
         assert box.desk.vote(hold.id, "retry", ONCALL).counted
     assert box.drive(change) == "done"
+
+
+def test_a_promotion_that_hangs_goes_on_by_the_other_way(box: House) -> None:
+    """Past its time the button of the plan's other way promotes alone; the run ends, and no failover repeats."""
+    box.outside.swallow = lambda _port, verb: verb == "failover"
+    change = box.approved()
+    box.drive(change, lambda: len(box.holds(change)) == 3, by=10)
+    for hold in box.holds(change).values():
+        assert "Detach and promote alone" in hold.question
+        assert box.desk.vote(hold.id, "instead", ONCALL).counted
+    had = len(box.outside.calls)
+    assert box.drive(change) == "done"
+    verbs = [c.verb for c in box.outside.calls[had:]]
+    assert (verbs.count("detach"), verbs.count("failover")) == (3, 0)
+    assert set(box.world.writer.values()) == {WEST}
 
 
 @pytest.mark.parametrize("round_", range(3))
@@ -176,10 +191,9 @@ def test_who_has_no_role_stops_nothing(box: House, how: str) -> None:
 
 def test_what_was_done_before_a_retry_is_undone_too(box: House) -> None:
     """A step that acted, held and was tried again still counts as having acted."""
-    silent = True
+    silent = False
     box.outside.blind = lambda _port, verb: silent and verb == "denied"
     change = box.approved()
-    silent = False
     box.drive(change, lambda: box.steps(change)["fence/network"].attempts > 0)
     silent = True
     assert box.world.denied[EAST]

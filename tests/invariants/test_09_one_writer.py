@@ -150,6 +150,45 @@ def test_customers_who_stay_keep_a_dark_region_s_writers_where_they_are(
     assert box.finish(change) == "done"
 
 
+def two_writers(world: MemoryWorld) -> bool:
+    """Whether a customer could have a payment accepted in both Regions."""
+    led = set()
+    for region, place in world.estate.regions.items():
+        answers = world.answers("api.fintech.example", world.estate.dns.name_servers)
+        if any(place.ingress.address in (found or ()) for found in answers.values()):
+            led.add(region)
+    return {r for r in led | world.paying if world.writes(r)} == {EAST, WEST}
+
+
+@pytest.mark.parametrize(("leave", "wake"), [(0, 600), (100, 30), (200, 400), (45, 46)])
+def test_a_region_that_takes_payments_behind_our_back_is_left_before_anything_is_promoted(
+    database: Database, tmp_path: Path, leave: int, wake: int
+) -> None:
+    """Whenever its customers leave and it answers again, no payment is accepted twice, and it ends up fenced."""
+    world = MemoryWorld(partitioned={EAST}, paying={EAST})
+    box = house(database, tmp_path, world)
+    change = box.approved()
+    started = world.clock.at
+
+    def watch() -> bool:
+        now = world.clock.at - started
+        if now >= leave:
+            world.paying.clear()
+        if now >= wake:
+            world.partitioned.clear()
+        assert not two_writers(world)
+        for hold in box.holds(change).values():
+            answer = "skip" if hold.step == "activate/check" else "retry"
+            assert box.desk.vote(hold.id, answer, ONCALL).counted
+        return False
+
+    assert box.drive(change, watch, by=5) == "done"
+    assert set(world.writer.values()) == {WEST}
+    assert world.denied[EAST]
+    assert world.pods[EAST, "production/payment-service"].wanted == 0
+    assert box.steps(change)["fence/standing"].state == "done"
+
+
 def test_every_promotion_marks_the_point_of_no_return() -> None:
     """Each one commits, cannot be skipped, has no undo, and no way back includes one."""
     for way in ("dark", "limping", "planned"):
