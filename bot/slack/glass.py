@@ -73,7 +73,9 @@ def statement(decision: DecisionView) -> str:
 def loud(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
     """The message of its own in every channel of the estate: who, what, why, when, and where it goes on."""
     waited = span((decision.decided_at or decision.created_at) - decision.created_at)
-    lines = [statement(decision), f"Nobody had decided for {waited}. *It is running now.*"]
+    running = view.run is None or view.run.state == "running"
+    now = "*It is running now.*" if running else "It has run since; the thread tells how it ended."
+    lines = [statement(decision), f"Nobody had decided for {waited}. {now}"]
     blocks = [b.header(f"🔨 Break-glass: {view.title}"), b.section("\n".join(lines))]
     about = f"{len(view.plan)} steps" + (
         f", about {span(view.expect_seconds)}" if view.expect_seconds else ""

@@ -72,7 +72,7 @@ def _closed(decision: DecisionView, step: StepView | None) -> b.Body:
             f"*{label or 'Decided'}*"
             + (f", by {' and '.join(who)}" if who else "")
             + at
-            + (", alone, after break-glass 🔨" if decision.emergency else "")
+            + (", in a run started by break-glass 🔨" if decision.emergency else "")
             + "".join(map(because, votes))
         )
     else:

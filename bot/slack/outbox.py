@@ -33,6 +33,8 @@ NO_CHANNEL = {
     "is_archived",
     "restricted_action",
     "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+    "ekm_access_denied",
 }
 UNEDITABLE = {"cant_update_message", "edit_window_closed", "message_not_found"}
 

@@ -253,7 +253,7 @@ class Poster:
             self._closed[want.key] = time.monotonic() + CLOSED_CHANNEL_SECONDS
         except Later as error:
             log.warning("slack.message_waits", change=view.id, reason=str(error))
-            return max(1.0, error.seconds)
+            return max(UPDATE_SECONDS * 2, error.seconds)
         return 0.0
 
     async def _post(

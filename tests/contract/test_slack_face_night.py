@@ -285,7 +285,7 @@ def test_a_pre_empted_change_says_so_in_its_thread_and_asks_nothing_any_more(tmp
         s.desk.put(replace(shown.held(), id="c1"))
         await until(lambda: _told(s, "Held:"))
         s.desk.put(replace(shown.preempted(), id="c1", channel=OPS, thread=s.shown()[0]["ts"]))
-        await until(lambda: _told(s, "Its rollback is disarmed"))
+        await until(lambda: _told(s, "No question of it counts any more"))
         await until(lambda: "No longer asked" in json.dumps(_thread(s)))
         await until(lambda: _told(s, "🛑 Pre-empted"))
 

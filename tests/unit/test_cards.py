@@ -310,6 +310,27 @@ def test_a_standing_steps_question_says_that_the_look_out_goes_on():
     assert "The run waits" not in text
 
 
+def test_a_watched_step_that_asks_people_points_to_its_question():
+    """The board, the report and the daily word do not repeat the question, which stands in the thread."""
+    view = shown.standing()
+    watch = view.run.steps[-1]
+    asked = replace(shown.held().holds[0], step=watch.id)
+    view = replace(view, holds=(asked,))
+
+    for body in (board_of(view), report(view, view.report), standing.reminder(view, view.run, T0 + 10**6)):
+        text = json.dumps(body, ensure_ascii=False)
+        assert f"✋ {watch.title}" in text
+        assert watch.why not in text
+
+
+def test_a_channel_that_hears_late_is_not_told_that_it_runs_now():
+    """Slack may have been away for the whole run."""
+    late = replace(shown.done(), approval=shown.broken())
+
+    assert "It is running now" in json.dumps(glass.loud(shown.glass(), shown.broken(), LINK))
+    assert "It is running now" not in json.dumps(glass.loud(late, shown.broken(), LINK))
+
+
 def test_an_answer_that_needs_a_reason_asks_for_it_first():
     """The button does not carry the bare decision, so a click opens the form instead of counting."""
     assert buttons(hold_of(reason_needed=True)) == {"retry": "why:h01d", "skip": "why:h01d"}
