@@ -32,7 +32,7 @@ class Hands:
     def __init__(self, facts: Mapping[str, Any], estate: Mapping[str, Any]) -> None:
         self._facts = facts
         self._estate = estate
-        self._doings: dict[str, Callable[[Asked], Coroutine[Any, Any, str]]] = {
+        self.doings: dict[str, Callable[[Asked], Coroutine[Any, Any, str]]] = {
             "promote": self._promote,
             "switchover": self._switchover,
             "detach": self._detach,
@@ -44,9 +44,9 @@ class Hands:
 
     async def do(self, what: Asked) -> str:
         """Do it once and return it in a line. Raises ValueError with the refusal, KeyError for a lack."""
-        if what["do"] not in self._doings:
-            raise ValueError(f"nothing is called {what['do']!r}; known: {', '.join(sorted(self._doings))}")
-        return await self._doings[what["do"]](what)
+        if what["do"] not in self.doings:
+            raise ValueError(f"nothing is called {what['do']!r}; known: {', '.join(sorted(self.doings))}")
+        return await self.doings[what["do"]](what)
 
     async def _promote(self, what: Asked) -> str:
         """`failover_global_cluster` in the target Region, data loss allowed."""

@@ -25,6 +25,7 @@ from bot.estate_file import parse_estate
 from bot.facts.survey import stop_key
 from bot.ports import JobSpec
 from bot.sandbox.faults import KINDS
+from bot.sandbox.hands import Hands
 from bot.sandbox.main import _parser
 from bot.sandbox.personas import CHANNELS, PERSONAS
 from bot.sandbox.play.scenario import MODIFIERS, SHIPPED, VERBS, load
@@ -52,10 +53,13 @@ PERMISSIONS = {
     "rds describe_db_instances": "rds:DescribeDBInstances",
     "rds describe_global_clusters": "rds:DescribeGlobalClusters",
     "rds failover_global_cluster": "rds:FailoverGlobalCluster",
+    "rds remove_from_global_cluster": "rds:RemoveFromGlobalCluster",
     "rds switchover_global_cluster": "rds:SwitchoverGlobalCluster",
     "route53 change_resource_record_sets": "route53:ChangeResourceRecordSets",
     "route53 get_change": "route53:GetChange",
     "route53 list_resource_record_sets": "route53:ListResourceRecordSets",
+    "route53-recovery-cluster get_routing_control_state": "route53-recovery-cluster:GetRoutingControlState",
+    "route53-recovery-cluster update_routing_control_states": "route53-recovery-cluster:UpdateRoutingControlStates",
     "s3 delete_object": "s3:DeleteObject", "s3 list_objects_v2": "s3:ListBucket", "s3 put_object": "s3:PutObject",
 }  # fmt: skip
 
@@ -138,6 +142,11 @@ def test_every_fault_is_told() -> None:
     assert set(told) == set(KINDS)
     for kind, needed in KINDS.items():
         assert all(f"`{name}`" in told[kind][0].split("[")[0] for name in needed), kind
+
+
+def test_everything_that_is_done_by_hand_is_told() -> None:
+    """What a scenario may let somebody do past the bot."""
+    assert set(rows(SANDBOX, "## By hand")) == set(Hands({}, {}).doings)
 
 
 def test_every_command_is_told() -> None:

@@ -79,6 +79,7 @@ class RoutingControls:
     def _admit(self, call: wire.Call, at: str | None) -> None:
         if at is None or call.operation not in self._operations:
             raise _No(400, "ValidationException", f"No endpoint serves {call.operation} here.")
+        # AWS's own examples sign for the endpoint's Region; what it says to others is not known.
         if at != call.region:
             message = f"Credential should be scoped to a valid region, not '{call.region}'."
             raise _No(403, "InvalidSignatureException", message)
