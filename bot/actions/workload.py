@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot import act
 from bot.action import Action, Args, Seen
 from bot.actions import inventory
+from bot.errors import Rejected
 from bot.ports import Ports
 from bot.verdict import Verdict, failed, passed, unknown, waiting
 
@@ -45,10 +46,19 @@ def _judge_restart(args: Args, seen: Seen) -> Verdict:
 def _restart(ports: Ports, args: Args) -> None:
     stamp = _stamp()
     workloads = inventory.find(ports, args["region"], [*args["critical"], *args["others"]])
+    refusal: Rejected | None = None
     for item in [*args["critical"], *args["others"]]:
         workload = workloads.get(inventory.key(item))
-        if workload is not None and workload.restarted_at != stamp:
+        if workload is None or workload.restarted_at == stamp:
+            continue
+        try:
             ports.clusters.restart(args["region"], workload.namespace, workload.name, stamp)
+        except Rejected as error:
+            # One that refuses must not leave the others on their old connections.
+            refusal = error
+            refusal.then = refusal.then or f"{item['name']} was not restarted."
+    if refusal is not None:
+        raise refusal
 
 
 def _describe_restart(args: Args) -> str:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from memory_world import EAST, WEST, MemoryWorld
-from visits import apply, look, settle
+from visits import apply, look, settle, wait
 
 from bot.actions.sync import ours
+from bot.errors import Rejected
 from bot.verdict import Kind
 
-RESTART = {
+RESTART: dict[str, Any] = {
     "region": WEST,
     "database": "payments",
     "critical": [{"namespace": "production", "name": "payment-service"}],
@@ -37,6 +41,34 @@ def test_a_critical_service_must_serve_and_others_are_named() -> None:
     verdict = look(world.ports(), "workload.restart@1", RESTART)
     assert verdict.kind == Kind.INCONCLUSIVE
     assert "ImagePullBackOff" in verdict.why
+
+
+def test_one_service_that_cannot_be_restarted_keeps_no_other_from_it() -> None:
+    """The refusal is told, after everybody else was restarted."""
+
+    class Refusing(MemoryWorld):
+        def restart(self, region: str, namespace: str, name: str, stamp: str) -> None:
+            if name == "payment-service":
+                raise Rejected("Forbidden.")
+            super().restart(region, namespace, name, stamp)
+
+    world = Refusing()
+    with pytest.raises(Rejected, match="payment-service was not restarted"):
+        apply(world.ports(), "workload.restart@1", RESTART)
+    assert world.calls == [f"restart {WEST} dispute-desk"]
+
+
+@pytest.mark.parametrize("dark", [set(), {EAST}])
+def test_a_service_that_never_gets_ready_holds_only_when_it_is_critical(dark: set[str]) -> None:
+    """Critical: waited for, named with its pods' reason. Not critical: told, and the run goes on."""
+    for item, kind in ((RESTART["critical"][0], Kind.INCONCLUSIVE), (RESTART["others"][0], Kind.PASS)):
+        world = MemoryWorld(dark=dark)
+        apply(world.ports(), "workload.restart@1", RESTART)
+        world._change(WEST, item["namespace"], item["name"], ready=0, stuck="CrashLoopBackOff")
+        verdict = wait(world.ports(), "workload.restart@1", RESTART)
+        assert verdict.kind == kind
+        assert item["name"] in verdict.why
+        assert ("CrashLoopBackOff" in verdict.why) is (kind == Kind.INCONCLUSIVE)
 
 
 def test_a_missing_critical_service_is_unknown() -> None:
