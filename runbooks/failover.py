@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.actions.guard import QUIET_SECONDS
@@ -72,14 +72,15 @@ def _customers_first(make: Steps) -> list[Step]:
     The old Region is fenced for as long as it takes: tried for a bounded time, then watched.
     """
     hold, hold_old = ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)
-    stop = traffic.stop(make, ())
+    opened, start = fencing.opened(make), _let_in(make, ())
+    stop = traffic.stop(make, ids(start))
     answers = traffic.answers(make, [stop.id], every=False)
     drained = traffic.drained(make, [answers.id], on_fail="go_on")
     nodes = ready.nodes(make, [hold.id], on_fail="go_on")
     replicas = ready.replicas(make, [hold.id, *ids(nodes)])
     # Argo CD there is held at the same time and not before: a Region that is silent would cost that time twice.
     stopped = fencing.workloads(make, (), on_fail="go_on")
-    steps = [hold, stop, answers, drained, *nodes, replicas, hold_old, stopped]
+    steps = [hold, *opened, *start, stop, answers, drained, *nodes, replicas, hold_old, stopped]
     if make.moving:
         network = fencing.network(make, (), on_fail="go_on")
         steps += [network, fencing.confirm(make, ["fence/workloads", network.id], on_fail="go_on")]
@@ -87,8 +88,8 @@ def _customers_first(make: Steps) -> list[Step]:
         steps.append(fencing.guard(make, "emptied", [stop.id]))
     promotions = promoting.promote(make, PROMOTION, ["guard"], alone=True)
     # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
-    services = promoting.services(make, ())
-    writes = promoting.writes(make, ())
+    services = promoting.services(make, ids(opened))
+    writes = promoting.writes(make, ids(opened))
     steps += [*promotions, *services, *writes, *promoting.heartbeats(make)]
     proofs = checks(make, [*ids(services), answers.id], ids(writes))
     restore = ready.restore(make, [proofs[1].id, replicas.id, drained.id])
@@ -99,6 +100,14 @@ def _customers_first(make: Steps) -> list[Step]:
     # Git starts what Argo CD is free to start, so it stays held until a person has answered.
     release = ready.release_sync(make, make.to, [restore.id, *ids(activate)])
     return [*steps, *proofs, restore, watch, *activate, release]
+
+
+def _let_in(make: Steps, needs: Iterable[str]) -> list[Step]:
+    """The target's own STOP, removed before the old Region is stopped: never both.
+
+    Where it cannot be seen it lies in a Region that is dark for health checkers too, and stops nobody.
+    """
+    return [traffic.start_again(make, needs)] if make.survey.regions[make.to].stopped else []
 
 
 def _once(make: Steps, needs: list[str]) -> list[Step]:
@@ -112,11 +121,12 @@ def _once(make: Steps, needs: list[str]) -> list[Step]:
 def _limping(make: Steps, bounds: Mapping[str, int]) -> list[Step]:
     """The old Region answers: make ready, fence it, see it refuse a write, promote, then move customers."""
     holds = [ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)]
+    opened = fencing.opened(make)
     nodes = ready.nodes(make, [holds[0].id], on_fail="hold")
-    replicas = ready.replicas(make, [holds[0].id, *ids(nodes)])
+    replicas = ready.replicas(make, [holds[0].id, *ids(opened), *ids(nodes)])
     prepared = [*ids(nodes), replicas.id, holds[1].id]
     stopped = fencing.workloads(make, prepared, on_fail="hold")
-    steps = [*holds, *nodes, replicas, stopped]
+    steps = [*holds, *opened, *nodes, replicas, stopped]
     if make.moving:
         network = fencing.network(make, prepared, on_fail="hold")
         confirm = fencing.confirm(make, [stopped.id, network.id], on_fail="hold")
@@ -127,13 +137,14 @@ def _limping(make: Steps, bounds: Mapping[str, int]) -> list[Step]:
     writes = promoting.writes(make, [stopped.id])
     activate = promoting.activate(make, [*ids(promotions), stopped.id])
     steps += [*promotions, *services, *writes, *activate, *promoting.heartbeats(make)]
-    stop = traffic.stop(make, [*ids(services), *ids(writes)])
+    start = _let_in(make, [*ids(services), *ids(writes)])
+    stop = traffic.stop(make, [*ids(services), *ids(writes), *ids(start)])
     answers = traffic.answers(make, [stop.id], every=False)
     drained = traffic.drained(make, [answers.id], on_fail="go_on")
     proofs = checks(make, ids(services), [answers.id])
     restore = ready.restore(make, [proofs[1].id, drained.id, *ids(activate)])
     release = ready.release_sync(make, make.to, [restore.id])
-    return [*steps, stop, answers, drained, *proofs, restore, release]
+    return [*steps, *start, stop, answers, drained, *proofs, restore, release]
 
 
 def _notes(make: Steps, found: Preflight) -> list[str]:

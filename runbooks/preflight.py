@@ -110,7 +110,6 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
         why = survey.unknown.get(f"workloads {to}", "no answer")
         yield f"{to}'s cluster cannot be used ({why}), so nothing can be moved there."
     if not request.planned:
-        yield from _left_before(estate, survey, to)
         return
     if not left.reachable:
         yield f"{old} does not answer, so a planned move is impossible. Without --planned: `/failover {to}`."
@@ -119,10 +118,11 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
     if target.fenced is None and target.aws:
         yield f"It is unknown whether the database subnets of {to} are cut off by network ACL."
     if left.stopped and returning(survey, to):
-        place = f"{stop_key(old)} in {estate.regions[to].stop_bucket} ({to})"
+        remove = f"Remove {stop_key(old)} in {estate.regions[to].stop_bucket} ({to})"
+        way = remove if estate.dns.routing is None else "Switch its routing control on"
         yield (
-            f"{old}, where customers are to be served until {to} takes over, is stopped for DNS. Remove {place} "
-            f"by hand first, and see every name lead to {old}."
+            f"{old}, where customers are to be served until {to} takes over, is stopped for DNS. {way} by hand "
+            f"first, and see every name lead to {old}."
         )
     for name, weights in sorted(survey.weights.items()):
         if weights is None:
@@ -132,21 +132,16 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
     yield from _deployment_blockers(estate, survey, to)
 
 
-def _left_before(estate: Estate, survey: Survey, to: str) -> Iterator[str]:
-    """A Region that was left may serve again after a failback, which looks at what it missed, and not before."""
-    target, old = survey.regions[to], estate.other(to)
-    if target.fenced:
-        yield (
-            f"The database subnets of {to} are cut off by network ACL since it was fenced: nothing could reach a "
-            f"promoted database. If it may serve again, fail back with `/failover {to} --planned`; if {old} cannot be "
-            "used for that, remove the two entries with rule number 1 by hand first."
+def _left_before(survey: Survey, to: str) -> Iterator[str]:
+    """A Region that was left and must serve again because the other one fails: opened by the plan itself."""
+    if returning(survey, to):
+        left = (
+            ("its database subnets are opened again", survey.regions[to].fenced),
+            ("its STOP is removed before the other one's is set", survey.regions[to].stopped),
         )
-    if target.stopped:
-        place = f"{stop_key(to)} in {estate.regions[old].stop_bucket} ({old})"
         yield (
-            f"{to} is itself stopped for DNS; with both Regions stopped, customers would be sent to both. "
-            f"If it may serve again, fail back with `/failover {to} --planned`; if {old} cannot be used for that, "
-            f"remove {place} by hand first."
+            f"{to} was left by an earlier failover: {' and '.join(what for what, so in left if so)}. What was lost "
+            "then is not signed off; where nothing is wrong with the other Region, use --planned."
         )
 
 
@@ -183,6 +178,7 @@ def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]
         waits = f"{old} is not fenced before its nodes are there, or people go on without them."
         limping = order_of(estate, survey, request)[0] == "limping"
         yield from _deployment_blockers(estate, survey, to, waits if limping else "")
+        yield from _left_before(survey, to)
         if survey.regions[to].stopped is None:
             yield (
                 f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. "

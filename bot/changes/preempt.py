@@ -21,7 +21,11 @@ from runbooks.request import Request
 
 OPEN_CHANGES = ("proposed", "running", "standing")
 _GLANCE_SECONDS = 0.05
-_STATES = {"proposed": "waits for approval", "standing": "waits for the Region that was left to be fenced"}
+_STATES = {
+    "proposed": "waits for approval already",
+    "running": "is running already",
+    "standing": "still waits for the Region that was left to be fenced",
+}
 
 
 def refuse_second(session: Session, request: Request) -> None:
@@ -32,9 +36,8 @@ def refuse_second(session: Session, request: Request) -> None:
     for other in open_changes(session):
         if may_preempt(request, other):
             continue
-        state = _STATES.get(other.state, "is running")
         raise Blocked(
-            f"{other.title} ({other.id}) {state} already; two changes never hold the same resources.",
+            f"{other.title} ({other.id}) {_STATES[other.state]}; two changes never hold the same resources.",
             then=f"See its thread, or /runs show {other.id}.",
         )
 

@@ -8,6 +8,7 @@ from memory_world import EAST, WEST, MemoryWorld
 
 from bot.facts.survey import survey
 from bot.ports import ClusterState, GlobalDatabase, Member, Sample
+from runbooks.failover import failover
 from runbooks.order import order_of, returning
 from runbooks.preflight import Preflight, preflight
 from runbooks.request import Request
@@ -92,8 +93,9 @@ def _metrics_down(world: MemoryWorld) -> None:
         (_dark(WEST), "cluster cannot be used", "cluster cannot be used"),
         (_dark(EAST), "", "Without --planned: `/failover us-west-2`"),
         # A planned move to a Region that was left is a failback, which takes back what keeps it closed.
-        (_fence_west, "cut off by network ACL", ""),
-        (_stop_west, "itself stopped", ""),
+        # An unplanned one opens it again by its plan: the other Region may be the one that fails now.
+        (_fence_west, "", ""),
+        (_stop_west, "", ""),
         # An unplanned move waits for whatever is under way, wherever it goes.
         (_move(WEST), "", "being moved already"),
         (_move(EAST), "", "being moved already"),
@@ -336,10 +338,10 @@ def test_what_the_estate_names_and_no_cluster_has_is_told(region: str, name: str
 
 
 def test_a_stop_object_of_the_target_is_named_or_feared() -> None:
-    """Seen it blocks, with the object to remove; unseen the warning says what it would do."""
+    """Seen, the plan removes it and says so; unseen the warning says what it would do."""
     world = MemoryWorld()
     _stop_west(world)
-    assert f"remove STOP-{WEST} in fintech-stop-us-east-1" in judged(world).blockers[0]
+    assert any("its STOP is removed before the other one's is set" in w for w in judged(world).warnings)
     warnings = judged(MemoryWorld(dark={EAST})).warnings
     assert any("its STOP still stands and DNS would answer both" in w for w in warnings)
 
@@ -361,12 +363,30 @@ def test_a_planned_move_to_a_region_that_was_left_is_a_failback(
     assert not any("failback" in warning for warning in judged(world).warnings)
 
 
-def test_a_fenced_target_stays_closed_even_when_the_other_region_is_dark() -> None:
-    """It was fenced for a reason; the blocker says what to do if it may serve again."""
-    world = MemoryWorld(dark={EAST})
+@pytest.mark.parametrize("dark", [set(), {EAST}])
+def test_a_region_that_was_left_is_opened_by_the_failover_that_needs_it(dark: set[str]) -> None:
+    """People read that it was left and what is opened; the plan opens it before anything looks for a database."""
+    world = MemoryWorld(dark=dark)
     _fence_west(world)
-    blockers = judged(world).blockers
-    assert any("remove the two entries with rule number 1 by hand" in blocker for blocker in blockers)
+    assert any(
+        "was left by an earlier failover: its database subnets are opened" in w
+        for w in judged(world).warnings
+    )
+    seen = survey(world.ports(), world.estate)
+    plan = failover(world.estate, seen, Request(WEST), peaks={}, durations={})
+    after = {s.id for s in plan.steps if "fence/open" in s.needs}
+    assert {"services/payments", "write/payments"} <= after or "capacity/replicas" in after
+
+
+def test_of_two_stopped_regions_the_target_is_let_in_first() -> None:
+    """Never both: its own STOP is gone before the old Region's is set."""
+    world = MemoryWorld()
+    _stop_west(world)
+    seen = survey(world.ports(), world.estate)
+    for first in (False, True):
+        request = Request(WEST, traffic_first=first)
+        plan = failover(world.estate, seen, request, peaks={}, durations={})
+        assert "traffic/unstop" in plan.step("traffic/stop").needs
 
 
 def test_lag_of_a_writer_that_is_left_first_and_still_answers_is_told_as_loss() -> None:
