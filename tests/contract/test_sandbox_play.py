@@ -14,6 +14,7 @@ import pytest
 from bot.sandbox.play import ScenarioError, load
 from bot.sandbox.play.figures import gather, holds
 from bot.sandbox.play.reading import buttons_of, fits, text_of
+from bot.sandbox.play.scenario import SHIPPED
 
 START = "import sys; from bot.sandbox.main import main; sys.exit(main(sys.argv[1:]))"
 
@@ -25,7 +26,7 @@ def play(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["failover", "planned", "refused", "crash"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.yaml")))
 def test_shipped_scenarios_are_well_formed(name: str) -> None:
     """Every shipped scenario loads, has a story, and says in words what a failure means."""
     scenario = load(name)
@@ -44,6 +45,7 @@ def test_shipped_scenarios_are_well_formed(name: str) -> None:
         ("steps: [{wait: 1, say: x}]", "step 1: exactly one of"),
         ("steps: [{say: x}, {click: {user: lead}}]", "step 2: click needs action, message, user"),
         ("steps: [{say: x, loudly: true}]", "unknown loudly"),
+        ('steps: [{count: {text: "(", is: 0}}]', "step 1: '[(]' is no regular expression"),
         ("steps: [", "bad.yaml"),
     ],
 )
@@ -126,6 +128,16 @@ def test_shares_leave_the_newest_seconds_out() -> None:
     assert gather(customers, {}, 100, 8)["served_w"] == 1.0
 
 
+def test_figures_tell_who_takes_writes_and_who_is_stopped() -> None:
+    """Open writers are counted by database; a Region's STOP object is 1 or 0."""
+    customers: dict[str, Any] = {"timeline": [], "totals": {}, "by_region": {}}
+    sides = {"e": {"takes_writes": True}, "w": {"takes_writes": True}}
+    databases = {"g": {"name": "pay", "writer": "w", "promotions": 1, "lag_ms": 0.0, "regions": sides}}
+    figures = gather(customers, databases, 100, 8, {"e": {"stopped": True}, "w": {"stopped": False}})
+
+    assert (figures["writers_pay"], figures["stopped_e"], figures["stopped_w"]) == (2, 1, 0)
+
+
 def test_plays(tmp_path: Path) -> None:
     """Faults, clocks and expectations work; the exit code and the text say what did not hold."""
     path = tmp_path / "night.yaml"
@@ -143,6 +155,9 @@ steps:
   - expect: {ok_share: "<= 0.1", over: 5}
     until: 60
   - clear: errors
+  - by_hand: {do: stop, region: us-east-1}
+  - expect: {stopped_us-east-1: 1}
+  - by_hand: {do: unstop, region: us-east-1}
   - advance: 3600
   - expect: {ok_share: ">= 0.9", over: 5}
     until: 60
@@ -158,7 +173,7 @@ steps:
     result = json.loads(ended.stdout)
 
     assert ended.returncode == 1
-    assert [step["ok"] for step in result["steps"]] == [True] * 8 + [False, False]
+    assert [step["ok"] for step in result["steps"]] == [True] * 11 + [False, False]
     assert "This cannot hold. (payments_lost is 0, not 7)" in result["failures"]
     assert result["failures"][1].startswith("Nobody says this. (not seen within 5 s")
     assert result["customers"]["ok"] > 0
