@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from memory_world import EAST, WEST, MemoryWorld
 from visits import look, settle
 
@@ -216,6 +218,37 @@ def test_a_clock_that_jumps_opens_nothing(jump: float) -> None:
     assert see(world, args).kind == Kind.INCONCLUSIVE
     assert see(world, args, 29).kind == Kind.INCONCLUSIVE
     assert see(world, args, 31).kind == Kind.PASS
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    permille=st.none() | st.integers(0, 1000),
+    quiet_ms=st.none() | st.integers(0, 90_000),
+    seconds=st.integers(0, 200),
+    told=st.lists(st.sampled_from([None, [], ["1"], ["2"], ["1", "2"]]), min_size=1, max_size=4),
+)
+def test_it_never_opens_on_half_a_proof(
+    permille: int | None, quiet_ms: int | None, seconds: int, told: list[list[str] | None]
+) -> None:
+    """Whatever is seen: open means that all who answer name the target, for long enough, and nobody pays there."""
+    answers = {"api": {f"ns-{i}": values for i, values in enumerate(told)}}
+    sent = {"answers": answers, "why": "", "permille": permille, "quiet_ms": quiet_ms, "seconds": seconds}
+    args = {
+        "how": "emptied",
+        "from": EAST,
+        "to": WEST,
+        "addresses": ["2"],
+        "databases": [],
+        "ttl_seconds": 60,
+        "limit_percent": 1,
+    }
+    verdict = guard.GUARD.judge(args, {"sent": sent, "fence": {"why": "dark"}})
+    heard = [values for values in told if values is not None]
+    led = bool(heard) and all(values == ["2"] for values in heard)
+    expired = seconds >= (60 if permille is not None else 120)
+    unpaid = quiet_ms >= 30_000 if quiet_ms is not None else permille in (0, None)
+    left = permille is None or permille <= 10
+    assert (verdict.kind == Kind.PASS) is (led and expired and unpaid and left)
 
 
 class TwoMinds(MemoryWorld):
