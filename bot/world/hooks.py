@@ -24,6 +24,8 @@ _KUBERNETES_CONNECTS = frozenset({"exec", "attach", "portforward", "proxy"})
 _HTTP_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PARAMS, _INTENT = "signalbox_params", "signalbox_intent"
 _LONGEST_ERROR = 300
+# S3 and EC2 say with a 503 that there are too many calls: nothing was done.
+_THROTTLES = frozenset({"SlowDown", "RequestLimitExceeded"})
 
 
 def changes_aws(operation: str, params: Mapping[str, Any]) -> bool:
@@ -149,7 +151,7 @@ class RecordedTransport(httpx.BaseTransport):
 
 def _came(status: int, code: str = "") -> bool | None:
     """True: done; False: refused; None: a server that broke while working says nothing of what it did."""
-    if status >= 500 and code != "SlowDown":
+    if status >= 500 and code not in _THROTTLES:
         return None
     return status < 300
 
