@@ -152,10 +152,11 @@ class Plan(BaseModel):
         )
 
     def critical_path_seconds(self) -> int:
-        """Expected seconds from start to end, the longest way through the DAG."""
+        """Expected seconds until all but what stands has ended: the longest way through the DAG."""
         at: dict[str, int] = {}
         for step in self.steps:
-            at[step.id] = max((at[n] for n in step.needs), default=0) + step.expect_seconds
+            if not step.standing and all(n in at for n in step.needs):
+                at[step.id] = max((at[n] for n in step.needs), default=0) + step.expect_seconds
         return max(at.values(), default=0)
 
 

@@ -67,7 +67,8 @@ def check_voter(estate: Estate, ballot: Ballot, person: str, choice: str) -> Non
         raise NotAllowed("Only the person who asked can cancel this.", then="A lead can deny it.")
     if person in ballot.excluded:
         raise NotAllowed(
-            "You asked for this, so your approval does not count.", then="Someone else has to decide."
+            "You asked for this or started it, so your answer does not count.",
+            then="Someone else has to decide.",
         )
     if role not in ballot.roles:
         raise NotAllowed(f"This is decided by: {', '.join(ballot.roles)}.", then="Ask one of them.")

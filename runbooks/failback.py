@@ -9,7 +9,7 @@ from bot.facts.survey import Survey
 from bot.plan import Plan, Step
 from runbooks import fencing, traffic
 from runbooks.request import Request
-from runbooks.steps import Steps, ids
+from runbooks.steps import HEALTH_SECONDS, Steps, ids
 from runbooks.switchover import (
     common_notes,
     facts,
@@ -23,8 +23,6 @@ from runbooks.switchover import (
 
 MOST_LAG_MS = 30_000
 """A member that lags more is waited for before writes pause: they would pause for as long."""
-HEALTH_SECONDS = 30
-"""Until health checks have noticed that nothing stops the Region: an interval of 10 s, a threshold of 3."""
 
 
 def failback(

@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.plan import Call, OnFail, Step
 from runbooks import ready
-from runbooks.steps import LIMIT_PERCENT, Steps, by_place
+from runbooks.steps import HEALTH_SECONDS, LIMIT_PERCENT, Steps, by_place
 
 CONFIRM, STANDING = "fence/confirm", "fence/standing"
 
@@ -90,7 +90,9 @@ def guard(make: Steps, how: str, needs: Iterable[str]) -> Step:
         "limit_percent": LIMIT_PERCENT,
         "ttl_seconds": max(record.ttl_seconds for record in make.estate.dns.records),
     }
-    return make.step("guard", "fence.guard@1", args, "fence", needs, skippable=False)
+    # Customers are sent away by health checks first, and then every answer that was kept has to expire.
+    wait = HEALTH_SECONDS + args["ttl_seconds"] if how == "emptied" else None
+    return make.step("guard", "fence.guard@1", args, "fence", needs, skippable=False, expect=wait)
 
 
 def sure(make: Steps, start: Iterable[str], needs: Iterable[str]) -> Step:

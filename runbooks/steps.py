@@ -14,6 +14,9 @@ from bot.plan import Ask, Call, OnFail, Step
 from runbooks.preflight import Preflight, by_place, moved
 from runbooks.request import Request
 
+HEALTH_SECONDS = 30
+"""Until health checks have noticed a STOP object, or that it is gone: an interval of 10 s, a threshold of 3."""
+
 LIMIT_PERCENT = 1
 """What the old side may still receive when its customers count as gone."""
 
@@ -54,7 +57,7 @@ SECONDS = {
 """How long each verb takes where no run has measured it yet."""
 
 
-__all__ = ["LIMIT_PERCENT", "SECONDS", "Steps", "by_place", "ids"]
+__all__ = ["HEALTH_SECONDS", "LIMIT_PERCENT", "SECONDS", "Steps", "by_place", "ids"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Steps:
             "at_ms": self.survey.at_ms,
             "share_permille": {name: seen.permille for name, seen in self.survey.regions.items()},
             "lag_ms": {name: seen.lag_ms.get(self.to) for name, seen in self.survey.databases.items()},
+            "payments_lost_before": self.survey.payments_lost,
             "unknown": self.survey.unknown,
         }
 
@@ -134,12 +138,13 @@ class Steps:
         on_fail: OnFail = "hold",
         commits: bool = False,
         skippable: bool = True,
+        expect: float | None = None,
         ask: Ask | None = None,
         standing: bool = False,
         instead: Call | None = None,
     ) -> Step:
-        """One step, told in the verb's own words and with the time it usually takes."""
-        expected = self.durations.get(step_id, self.durations.get(do, SECONDS.get(do, 10)))
+        """One step, told in the verb's own words and with the time it usually takes, or `expect` seconds."""
+        usual = self.durations.get(step_id, self.durations.get(do, SECONDS.get(do, 10)))
         return Step(
             id=step_id,
             do=do,
@@ -155,7 +160,7 @@ class Steps:
             ask=ask,
             standing=standing,
             instead=instead,
-            expect_seconds=round(expected),
+            expect_seconds=round(usual if expect is None else expect),
         )
 
     def addresses(self) -> list[str]:

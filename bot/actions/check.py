@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from urllib.parse import urlsplit, urlunsplit
 
 from bot import act
 from bot.action import Action, Args, Seen
 from bot.errors import OutsideError, Rejected
 from bot.ports import HttpAnswer, Ports
+from bot.routers.lost import counted
 from bot.verdict import Verdict, failed, passed, unknown, waiting
 
 _SERVED_BY = "x-served-by"
@@ -106,20 +106,14 @@ def _describe_payments(args: Args) -> str:
 
 
 def _observe_lost(ports: Ports, args: Args) -> Seen:
-    if not args["query"]:
-        return {"lost": None, "why": "the estate names no query for lost payments"}
-    try:
-        samples = ports.metrics.query(args["query"])
-    except OutsideError as error:
-        return {"lost": None, "why": error.what}
-    values = [s.value for s in samples if math.isfinite(s.value)]
-    return {"lost": round(max(values)) if values else None, "why": "" if values else "no series"}
+    found = counted(ports.metrics, args["query"])
+    return {"lost": found.count, "why": found.why}
 
 
 def _judge_lost(args: Args, seen: Seen) -> Verdict:
     if seen["lost"] is None:
         return passed(f"payments lost: unknown until reconciled ({seen['why']})", payments_lost=None)
-    return passed(f"payments lost: {seen['lost']}", payments_lost=seen["lost"])
+    return passed(f"payments lost so far: {seen['lost']}", payments_lost=seen["lost"])
 
 
 def _describe_lost(args: Args) -> str:

@@ -29,6 +29,8 @@ from runbooks.request import Request
 log = structlog.get_logger()
 Votes = list[tuple[str, str]]
 """(person, choice)"""
+LONGEST_REASON = 2000
+"""Characters; what is signed is what the trail keeps."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Decider:
     ) -> None:
         """Whether this answer counts; asked before the outside is looked at, and again when all is locked."""
         _still_open(decision, now)
+        if len(given.reason) > LONGEST_REASON:
+            raise Refused(f"A reason has at most {LONGEST_REASON} characters.", then="Say it shorter.")
         if given.face == "terminal":
             signed.check(estate, given.person, given.statement(decision), given.signed)
         if given.choice == glass.BREAK and glass.BREAK in decision.options.split(","):

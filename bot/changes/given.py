@@ -40,7 +40,7 @@ class Given:
         """The trail's row: with a signature, all that is needed to check it again."""
         approval = {"decision": decision.id, "choice": self.choice, "digest": decision.digest}
         if self.reason:
-            approval["reason"] = self.reason[:2000]
+            approval["reason"] = self.reason
         if self.signed:
             approval |= {"key": self.signed.key, "signature": self.signed.signature.hex()}
         return Event(

@@ -46,7 +46,7 @@ def report_of(
     total = sum(seconds for _, seconds in parts)
     rpo = _rpo(estate, plan, evidence)
     heartbeats = _newest_heartbeats(plan, evidence)
-    lost = _lost(evidence)
+    lost = _lost(evidence, plan)
     objective = estate.objectives
     planned = change.kind.endswith("planned")
     figures = [
@@ -170,6 +170,10 @@ def _rpo_figure(
     return Figure(f"Data lost, {name}", f"{seconds:.1f} s of {span(objective)}", seconds <= objective)
 
 
-def _lost(evidence: dict[str, dict[str, Any]]) -> str:
+def _lost(evidence: dict[str, dict[str, Any]], plan: Plan) -> str:
     counts = [e["payments_lost"] for e in evidence.values() if isinstance(e.get("payments_lost"), int)]
-    return str(counts[-1]) if counts else "unknown until reconciled"
+    if not counts:
+        return "unknown until reconciled"
+    # What was counted before this move was lost by an earlier one.
+    before = plan.facts.get("payments_lost_before")
+    return str(max(0, counts[-1] - before) if isinstance(before, int) else counts[-1])

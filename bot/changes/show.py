@@ -189,9 +189,12 @@ def _decision(
 
 
 def _button(name: str, decision: Decision, plan: Plan | None) -> Option:
+    step = plan.step(decision.step) if plan and decision.step else None
+    if name == "skip" and step is not None and step.standing:
+        return Option("skip", "Go on without it", "danger", "Go on although this was not seen?")
     if name != "instead":
         return _BUTTONS[name]
-    other = plan.step(decision.step).instead if plan else None
+    other = step.instead if step else None
     label = (other.label if other else "") or "The other way"
     return Option("instead", label, "danger", f"{KINDS[other.do].describe(other.args)}?" if other else "")
 

@@ -40,6 +40,7 @@ def _told(session: Session, run: Run, change: Change, plan: Plan) -> str:
         if isinstance(evidence.get("loss_ms"), int) and name in lost:
             lost[name] = f"{max(0, evidence['loss_ms']) / 1000:.1f} s"
         if isinstance(evidence.get("payments_lost"), int):
-            paid = str(evidence["payments_lost"])
+            before = plan.facts.get("payments_lost_before")
+            paid = str(max(0, evidence["payments_lost"] - (before if isinstance(before, int) else 0)))
     each = ", ".join(f"{name} {figure}" for name, figure in sorted(lost.items())) or "no database"
     return f"{change.id} ({iso(run.started_at)[:10]}): writes lost: {each}; payments lost: {paid}"

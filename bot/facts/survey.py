@@ -12,6 +12,7 @@ from bot.patience import together
 from bot.ports import ClusterState, GlobalDatabase, NodeGroup, Ports, WeightedRecord, Workload
 from bot.routers import answers as route
 from bot.routers.last_write import LastWrites, written
+from bot.routers.lost import Lost, counted
 from bot.routers.share import Share, measured
 
 DEADLINE_SECONDS = 10.0
@@ -84,13 +85,17 @@ class DatabaseSeen:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen at `at_ms` (epoch). `unknown` maps what could not be seen to why."""
+    """What was seen at `at_ms` (epoch). `unknown` maps what could not be seen to why.
+
+    `payments_lost` are all that were ever counted: what a move loses is what comes on top.
+    """
 
     at_ms: int
     regions: dict[str, RegionSeen]
     databases: dict[str, DatabaseSeen]
     answers: dict[str, dict[str, list[str] | None] | None]
     weights: dict[str, dict[str, int] | None]
+    payments_lost: int | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -124,6 +129,7 @@ def survey(ports: Ports, estate: Estate) -> Survey:
         databases={name: _database(name, estate, known) for name in estate.databases},
         answers={r.name: known.get(f"answers {r.name}") for r in estate.dns.records},
         weights={r.name: _weights(known.get(f"records {r.name}")) for r in estate.dns.records},
+        payments_lost=known.get("lost", Lost(None)).count,
         unknown=dict(sorted(unknown.items())),
     )
 
@@ -138,6 +144,7 @@ def _questions(ports: Ports, estate: Estate) -> dict[str, Callable[[], Any]]:
     asked: dict[str, Callable[[], Any]] = {
         "share": lambda: measured(ports.metrics, estate.metrics.share),
         "writes": lambda: written(ports.metrics, estate.metrics.last_write),
+        "lost": lambda: counted(ports.metrics, estate.metrics.payments_lost),
     }
     for region, place in estate.regions.items():
         asked |= _of_region(ports, estate, region)
