@@ -72,7 +72,7 @@ def _customers_first(make: Steps) -> list[Step]:
     The old Region is fenced for as long as it takes: tried for a bounded time, then watched.
     """
     hold, hold_old = ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)
-    opened, start = fencing.opened(make), _let_in(make, ())
+    start = _let_in(make, ())
     stop = traffic.stop(make, ids(start))
     answers = traffic.answers(make, [stop.id], every=False)
     drained = traffic.drained(make, [answers.id], on_fail="go_on")
@@ -80,17 +80,18 @@ def _customers_first(make: Steps) -> list[Step]:
     replicas = ready.replicas(make, [hold.id, *ids(nodes)])
     # Argo CD there is held at the same time and not before: a Region that is silent would cost that time twice.
     stopped = fencing.workloads(make, (), on_fail="go_on")
-    steps = [hold, *opened, *start, stop, answers, drained, *nodes, replicas, hold_old, stopped]
+    steps = [hold, *start, stop, answers, drained, *nodes, replicas, hold_old, stopped]
     if make.moving:
         network = fencing.network(make, (), on_fail="go_on")
         steps += [network, fencing.confirm(make, ["fence/workloads", network.id], on_fail="go_on")]
         # The guard itself looks for either proof, so it need not wait for attempts on a silent Region.
         steps.append(fencing.guard(make, "emptied", [stop.id]))
     promotions = promoting.promote(make, PROMOTION, ["guard"], alone=True)
+    opened = fencing.opened(make, _guard(make))
     # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
     services = promoting.services(make, ids(opened))
     writes = promoting.writes(make, ids(opened))
-    steps += [*promotions, *services, *writes, *promoting.heartbeats(make)]
+    steps += [*promotions, *opened, *services, *writes, *promoting.heartbeats(make)]
     proofs = checks(make, [*ids(services), answers.id], ids(writes))
     restore = ready.restore(make, [proofs[1].id, replicas.id, drained.id])
     fences = ("fence/workloads", "fence/network", "fence/confirm")
@@ -100,6 +101,10 @@ def _customers_first(make: Steps) -> list[Step]:
     # Git starts what Argo CD is free to start, so it stays held until a person has answered.
     release = ready.release_sync(make, make.to, [restore.id, *ids(activate)])
     return [*steps, *proofs, restore, watch, *activate, release]
+
+
+def _guard(make: Steps) -> list[str]:
+    return ["guard"] if make.moving else []
 
 
 def _let_in(make: Steps, needs: Iterable[str]) -> list[Step]:
@@ -121,22 +126,22 @@ def _once(make: Steps, needs: list[str]) -> list[Step]:
 def _limping(make: Steps, bounds: Mapping[str, int]) -> list[Step]:
     """The old Region answers: make ready, fence it, see it refuse a write, promote, then move customers."""
     holds = [ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)]
-    opened = fencing.opened(make)
     nodes = ready.nodes(make, [holds[0].id], on_fail="hold")
-    replicas = ready.replicas(make, [holds[0].id, *ids(opened), *ids(nodes)])
+    replicas = ready.replicas(make, [holds[0].id, *ids(nodes)])
     prepared = [*ids(nodes), replicas.id, holds[1].id]
     stopped = fencing.workloads(make, prepared, on_fail="hold")
-    steps = [*holds, *opened, *nodes, replicas, stopped]
+    steps = [*holds, *nodes, replicas, stopped]
     if make.moving:
         network = fencing.network(make, prepared, on_fail="hold")
         confirm = fencing.confirm(make, [stopped.id, network.id], on_fail="hold")
         steps += [network, confirm, fencing.guard(make, "fenced", [confirm.id])]
     most = 1000 * bounds.get(BOUND, 0)
     promotions = promoting.promote(make, PROMOTION, ["guard"], max_loss_ms=most, alone=True)
-    services = promoting.services(make, [replicas.id, stopped.id])
-    writes = promoting.writes(make, [stopped.id])
-    activate = promoting.activate(make, [*ids(promotions), stopped.id])
-    steps += [*promotions, *services, *writes, *activate, *promoting.heartbeats(make)]
+    opened = fencing.opened(make, _guard(make))
+    services = promoting.services(make, [replicas.id, stopped.id, *ids(opened)])
+    writes = promoting.writes(make, [stopped.id, *ids(opened)])
+    activate = promoting.activate(make, [*ids(promotions), stopped.id, *ids(opened)])
+    steps += [*promotions, *opened, *services, *writes, *activate, *promoting.heartbeats(make)]
     start = _let_in(make, [*ids(services), *ids(writes)])
     stop = traffic.stop(make, [*ids(services), *ids(writes), *ids(start)])
     answers = traffic.answers(make, [stop.id], every=False)

@@ -54,14 +54,18 @@ def network(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
     )
 
 
-def opened(make: Steps) -> list[Step]:
-    """The target's database subnets, where a failover has cut them off, before anything looks for a database."""
+def opened(make: Steps, needs: Iterable[str] = ()) -> list[Step]:
+    """The target's database subnets, where a failover has cut them off, before anything looks for a database.
+
+    What lies behind them may be a writer that was never told of another one: where `needs` are the guard, it is
+    opened only when nobody else writes any more.
+    """
     if not make.survey.regions[make.to].fenced:
         return []
     args = {"region": make.to, "subnets": list(make.estate.regions[make.to].database_subnets)}
     undo = Call(do="fence.network@1", args=args)
     # Argo CD first: what it starts by itself would find a database.
-    needs = [f"sync/hold/{make.to}"]
+    needs = [f"sync/hold/{make.to}", *needs]
     blocks = [f"region/{make.to}"]
     return [make.step("fence/open", "fence.open@1", args, "prepare", needs, blocks=blocks, undo=undo)]
 
