@@ -31,12 +31,9 @@ class AwsRouting:
     endpoints). One that gave no answer is asked last for a minute, so the next call starts elsewhere.
     """
 
-    def __init__(
-        self, aws: AwsSessions, *, monotonic: Callable[[], float] = time.monotonic, seed: int | None = None
-    ) -> None:
+    def __init__(self, aws: AwsSessions, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._aws = aws
         self._monotonic = monotonic
-        self._random = random.Random(seed)
         self._silent: dict[str, float] = {}
 
     def states(self, endpoints: Mapping[str, str], controls: Sequence[str]) -> dict[str, bool]:
@@ -143,7 +140,7 @@ class AwsRouting:
 
     def _order(self, endpoints: Mapping[str, str]) -> list[Endpoint]:
         now = self._monotonic()
-        mixed = self._random.sample(sorted(endpoints.items()), len(endpoints))
+        mixed = random.sample(sorted(endpoints.items()), len(endpoints))
         return sorted(mixed, key=lambda endpoint: self._silence(endpoint, now))
 
     def _silence(self, endpoint: Endpoint, now: float) -> float:
