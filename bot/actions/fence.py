@@ -13,6 +13,9 @@ from bot.patience import together, within
 from bot.ports import Ports
 from bot.verdict import Kind, Verdict, failed, passed, unknown, waiting
 
+_GONE_AFTER = 4
+"""Calls in a row without an answer."""
+
 _PATIENCE_SECONDS = 5.0  # wall; a look at a dark Region must not outlast the step's own time
 
 
@@ -50,19 +53,27 @@ def way_on(args: Args) -> str:
 
 
 def stop_workloads(ports: Ports, args: Args) -> None:
-    """Everything that may write, to zero. Raises the last refusal when some were not stopped."""
-    refusal: Rejected | None = None
+    """Everything that may write, to zero. Raises the last trouble when some were not stopped.
+
+    One that refuses, or a call that is lost, must not leave the others writing; only a Region that answers
+    nothing any more is left for the next try, since every call to it costs its whole time.
+    """
+    trouble: OutsideError | None = None
+    unanswered = 0
     for name, workload in inventory.find(ports, args["region"], args["workloads"]).items():
         if workload.wanted == 0:
             continue
         try:
             ports.clusters.scale(args["region"], workload.namespace, workload.name, 0)
-        except Rejected as error:
-            # One that refuses must not leave the others writing.
-            refusal = error
-            refusal.then = refusal.then or f"{name} still runs."
-    if refusal is not None:
-        raise refusal
+            unanswered = 0
+        except OutsideError as error:
+            trouble = error
+            trouble.then = trouble.then or f"{name} may still run."
+            unanswered = 0 if isinstance(error, Rejected) else unanswered + 1
+            if unanswered == _GONE_AFTER:
+                break
+    if trouble is not None:
+        raise trouble
 
 
 def _describe_workloads(args: Args) -> str:
@@ -157,11 +168,19 @@ def _judge_confirm(args: Args, seen: Seen) -> Verdict:
 
 
 def try_writes(ports: Ports, args: Args) -> None:
-    """A write into each database that was not yet seen refused by the current step."""
-    step = act.current().step
+    """A write into each database that was not yet seen refused by the current step.
+
+    Raises the last trouble; one database that cannot be tried keeps no other from being tried.
+    """
+    step, trouble = act.current().step, None
     for database in args["databases"]:
-        if not jobs.refused(jobs.look(ports, args["region"], database, step)):
-            jobs.again(ports, args["region"], database, args["image"], [jobs.insert(args["region"])])
+        try:
+            if not jobs.refused(jobs.look(ports, args["region"], database, step)):
+                jobs.again(ports, args["region"], database, args["image"], [jobs.insert(args["region"])])
+        except OutsideError as error:
+            trouble = error
+    if trouble is not None:
+        raise trouble
 
 
 def _describe_confirm(args: Args) -> str:
@@ -176,6 +195,7 @@ WORKLOADS = Action(
     describe=_describe_workloads,
     apply=stop_workloads,
     timeout=60,
+    tries=12,  # each one stops some more where only some calls are answered; the time bounds it
     grace=5,
 )
 NETWORK = Action(
@@ -203,6 +223,6 @@ CONFIRM = Action(
     describe=_describe_confirm,
     apply=try_writes,
     timeout=90,
-    tries=4,
+    tries=12,
     grace=5,
 )
