@@ -110,9 +110,12 @@ def _guard(make: Steps) -> list[str]:
 def _let_in(make: Steps, needs: Iterable[str]) -> list[Step]:
     """The target's own STOP, removed before the old Region is stopped: never both.
 
-    Where it cannot be seen it lies in a Region that is dark for health checkers too, and stops nobody.
+    Where it cannot be seen it lies in a Region that is dark for health checkers too, and stops nobody. Routing
+    controls are both switched by one call.
     """
-    return [traffic.start_again(make, needs)] if make.survey.regions[make.to].stopped else []
+    if make.estate.dns.routing is not None or not make.survey.regions[make.to].stopped:
+        return []
+    return [traffic.start_again(make, needs)]
 
 
 def _once(make: Steps, needs: list[str]) -> list[Step]:

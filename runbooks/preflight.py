@@ -131,6 +131,15 @@ def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterat
     yield from _deployment_blockers(estate, survey, to)
 
 
+def _perhaps_stopped(estate: Estate, to: str, old: str) -> str:
+    if estate.dns.routing is not None:
+        return f"The routing controls cannot be read: whether customers are let into {to} is not known."
+    return (
+        f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. If {to} was left by an "
+        "earlier failover and health checkers still read it there, DNS would answer both; nothing is promoted then."
+    )
+
+
 def _left_before(survey: Survey, to: str) -> Iterator[str]:
     """A Region that was left and must serve again because the other one fails: opened by the plan itself."""
     if returning(survey, to):
@@ -179,10 +188,7 @@ def _warnings(estate: Estate, survey: Survey, request: Request) -> Iterator[str]
         yield from _deployment_blockers(estate, survey, to, waits if limping else "")
         yield from _left_before(survey, to)
         if survey.regions[to].stopped is None:
-            yield (
-                f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. "
-                f"If {to} was left by an earlier failover, its STOP still stands and DNS would answer both."
-            )
+            yield _perhaps_stopped(estate, to, old)
         if survey.regions[old].permille is None:
             yield f"How many customers {old} still receives is not measured."
         if survey.regions[old].last_write_ms is None:
