@@ -23,6 +23,10 @@ _OUTCOME = {
 
 
 _OPEN_ENDS = {"skipped": "skipped", "unconfirmed": "not confirmed"}
+_WATCHED = (
+    "{old} could not be fenced yet: it is watched, and closed for writes the moment it answers. Until then it may "
+    "take writes that nobody will keep."
+)
 _UNFENCED = (
     "{old} could not be fenced. If it comes back, what runs there may still take writes that nobody will keep: "
     "leave the STOP objects where they are, and set its writers to 0 before anyone is sent there."
@@ -60,11 +64,15 @@ def report_of(
         Figure("Payments lost", lost, met=True if lost == "0" else None),
     ]
     titles = {step.id: step.title or step.id for step in plan.steps}
-    notes = [f"{titles.get(row.step, row.step)}: {_open_end(row)}" for row in rows if row.state in _OPEN_ENDS]
+    notes, open_ends = [], [row for row in rows if row.state in _OPEN_ENDS]
     fenced = any(row.step == "fence/standing" and row.state == "done" for row in rows)
-    tried = [row for row in rows if row.step.startswith("fence/") and row.state == "unconfirmed"]
-    if tried and not fenced:
-        notes.insert(0, _UNFENCED.format(old=plan.request.get("from", "the old Region")))
+    if tried := [row for row in open_ends if row.step.startswith("fence/") and row.state == "unconfirmed"]:
+        # One sentence says it, while it is so: which of the tries went unseen is on the board.
+        open_ends = [row for row in open_ends if row not in tried]
+        if not fenced:
+            words = _WATCHED if run.state == "standing" else _UNFENCED
+            notes.append(words.format(old=plan.request.get("from", "the old Region")))
+    notes += [f"{titles.get(row.step, row.step)}: {_open_end(row)}" for row in open_ends]
     notes += [_review(d) for d in decisions if d.kind == "review"]
     if run.state in ("aborted", "preempted"):
         notes += [

@@ -142,6 +142,7 @@ class ChangeView:
     order: str = ""
     losses: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     blockers: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
     plan: tuple[StepView, ...] = ()

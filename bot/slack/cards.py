@@ -47,10 +47,10 @@ def asked(view: ChangeView) -> bool:
 
 def _open(view: ChangeView, decision: DecisionView, now: float) -> list[b.Block]:
     blocks = [b.header(f"❓ {view.title}"), *_stops(view), b.section(_question(view, decision))]
-    blocks += _worst_first(view)
-    blocks.append(b.fields(_facts(view)))
     if view.order:
         blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
+    blocks += _worst_first(view)
+    blocks.append(b.fields(_facts(view)))
     if view.bounds:
         blocks.append(b.section(f"*The approval covers*\n{bullets(view.bounds)}"))
     may_start_alone = glass.small_line(decision, now)
@@ -58,7 +58,9 @@ def _open(view: ChangeView, decision: DecisionView, now: float) -> list[b.Block]
         blocks.append(b.section(may_start_alone))
     blocks += b.actions(_options(decision, now), decision.id)
     small = [may_start_alone] if may_start_alone and not glass.may_break(decision, now) else []
-    return [*blocks, b.context(*small, _small_print(view))]
+    # Below the buttons: who is in a hurry has what decides above them.
+    notes = b.sections(["*How it is made sure, and what stays*", *bullets(view.notes).split("\n")])
+    return [*blocks, *(notes if view.notes else []), b.context(*small, _small_print(view))]
 
 
 def _settled(view: ChangeView) -> list[b.Block]:

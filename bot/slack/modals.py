@@ -55,8 +55,8 @@ def _head(view: ChangeView) -> list[b.Block]:
     blocks = [b.section(f"*{clip(escape(view.title), 2000)}*\n{state_line(view)}")]
     if view.bounds:
         blocks.append(b.section(f"*Bounds that are approved with it*\n{bullets(view.bounds)}"))
-    if view.warnings or view.losses:
-        blocks.append(b.section(bullets([*view.losses, *view.warnings], "⚠️")))
+    if told := [*view.losses, *view.warnings, *view.notes]:
+        blocks += b.sections(bullets(told, "⚠️").split("\n"))
     about = f"{len(view.plan)} steps, about {span(view.expect_seconds)} in all" if view.plan else "no steps"
     digest = f"\nApproval covers exactly this plan: digest `{view.digest}`" if view.digest else ""
     return [*blocks, b.context(f"{about}{digest}"), b.DIVIDER]

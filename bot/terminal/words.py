@@ -46,6 +46,7 @@ def plan_lines(seen: ChangeView, *, steps: bool) -> Iterator[str]:
         ("Stops", seen.preempts),
         ("Lost", seen.losses),
         ("Warning", seen.warnings),
+        ("Note", seen.notes),
         ("Bound", seen.bounds),
     )
     for label, lines in told:

@@ -38,6 +38,7 @@ def workspace(tmp_path: Path, ledger: CustomersLedger) -> Iterator[Workspace]:
         world: Any = SimpleNamespace(
             slack=slack,
             faults=faults,
+            strike=faults.add,
             databases=Databases(SimClock(tmp_path / "clock.json"), faults),
             customers=SimpleNamespace(ledger=ledger),
             outage=SimpleNamespace(begin=lambda: None, end=lambda: None),
