@@ -22,6 +22,7 @@ _OUTCOME = {
 }
 
 
+_FENCED = "Production runs in {to}. {old} is fenced; what waited for that is being done."
 _OPEN_ENDS = {"skipped": "skipped", "unconfirmed": "not confirmed"}
 _WATCHED = (
     "{old} could not be fenced yet: it is watched, and closed for writes the moment it answers. Until then it may "
@@ -66,7 +67,8 @@ def report_of(
     titles = {step.id: step.title or step.id for step in plan.steps}
     notes, open_ends = [], [row for row in rows if row.state in _OPEN_ENDS]
     fenced = any(row.step == "fence/standing" and row.state == "done" for row in rows)
-    if tried := [row for row in open_ends if row.step.startswith("fence/") and row.state == "unconfirmed"]:
+    closing = ("fence/", f"sync/hold/{plan.request.get('from')}")
+    if tried := [row for row in open_ends if row.step.startswith(closing) and row.state == "unconfirmed"]:
         # One sentence says it, while it is so: which of the tries went unseen is on the board.
         open_ends = [row for row in open_ends if row not in tried]
         if not fenced:
@@ -83,7 +85,7 @@ def report_of(
     moved = run.state in ("done", "standing")
     places = {"to": plan.request.get("to", "the target"), "old": plan.request.get("from", "the old Region")}
     return ReportView(
-        outcome=_OUTCOME[run.state].format(**places),
+        outcome=(_FENCED if fenced and run.state == "standing" else _OUTCOME[run.state]).format(**places),
         figures=tuple(figures) if moved else (),
         rto_parts=tuple(parts) if moved else (),
         rto_seconds=total,
