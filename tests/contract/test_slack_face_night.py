@@ -341,3 +341,26 @@ async def _opened(s, who, card):
 
 def _settings(s):
     return s.face._settings
+
+
+def test_an_approval_lost_in_an_outage_counts_when_it_is_given_again(tmp_path):
+    """Slack drops a click on its way: nobody has voted, the person is told by Slack, and the next click counts once."""
+
+    async def body(s):
+        s.desk.put(shown.change(id="c1", approval=shown.approval(id="d1")))
+        await until(s.shown)
+        ts = s.shown()[0]["ts"]
+        fault = s.here.faults.add("slack-down")
+        await until(lambda: not s.face.connected())
+        lost = await s.here.slack.click("lead", "ops", ts, "approve")
+        assert not lost["ok"]
+        assert s.desk.votes == []
+
+        s.here.faults.remove(fault)
+        await until(s.face.connected, seconds=15)
+        await s.here.slack.click("lead", "ops", ts, "approve")
+        await until(lambda: s.desk.votes)
+        await asyncio.sleep(0.5)
+        assert s.desk.votes == [("d1", "approve", "U0000LEAD01")]
+
+    scene(body)(tmp_path)
