@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from bot.compose import build
 from bot.serve import serve
@@ -12,7 +13,7 @@ from bot.terminal import cli
 
 def main() -> int:
     """The command line; returns the exit code."""
-    return cli.main(cli.Wiring(build, serve, manifest), sys.argv[1:])
+    return cli.main(cli.Wiring(partial(build, terminal=True), serve, manifest), sys.argv[1:])
 
 
 if __name__ == "__main__":

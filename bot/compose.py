@@ -75,15 +75,18 @@ def _clock(settings: Settings) -> Clock:
         ) from error
 
 
-def build(settings: Settings) -> Box:
-    """Open the database, the estate and the world. Raises EstateError or TrailError: do not start."""
+def build(settings: Settings, *, terminal: bool = False) -> Box:
+    """Open the database, the estate and the world. Raises EstateError or TrailError: do not start.
+
+    `terminal` says that it is there for one command of a person, so that nobody counts on it to stay.
+    """
     clock = _clock(settings)
     database = Database(settings.database_url)
     migrate(database)
     trail = Trail(database, clock)
     estates = Estates(settings.estate, trail, clock)
     estate = estates.now
-    lease = Lease(database, trail, replica_name(), settings.lease_seconds)
+    lease = Lease(database, trail, replica_name(terminal=terminal), settings.lease_seconds)
     settings.state.mkdir(parents=True, exist_ok=True)
     ports = open_world(
         register=Intents(database, trail, lease),

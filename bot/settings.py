@@ -40,6 +40,14 @@ class Settings(BaseSettings):
     )
 
 
-def replica_name() -> str:
+TERMINAL = "zz-terminal-"
+"""How the name of a replica begins that somebody has on a terminal: it goes when its command ends.
+
+It sorts last: the first by name leads, and only a replica that has a face can speak in Slack.
+"""
+
+
+def replica_name(*, terminal: bool = False) -> str:
     """A name for this process that no other process ever has."""
-    return f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    kind = TERMINAL if terminal else ""
+    return f"{kind}{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -30,17 +30,19 @@ _since: dict[str, tuple[float, float]] = {}
 def _unbroken_seconds(ports: Ports, args: Args, good: bool) -> int:
     """For how long this process has seen it good without a break; a restart only makes it wait longer.
 
-    Between two looks at most half a TTL counts: a clock that jumps, or a process that was stopped, has not
-    looked meanwhile.
+    After half a TTL without a look it starts again: a clock that jumped, a process that was stopped, or one
+    that gave the run away for a while has not looked meanwhile.
     """
-    name, now = act.current().key("sent"), ports.clock.now()
+    current, now = act.current(), ports.clock.now()
+    name = f"{current.key('sent')}@{current.epoch}"
     if not good:
         _since.pop(name, None)
         return 0
     if len(_since) > _REMEMBERED:
         _since.clear()
     last, counted = _since.get(name, (now, 0.0))
-    counted += min(max(0.0, now - last), args["ttl_seconds"] / 2)
+    gap = now - last
+    counted = counted + gap if 0 <= gap <= args["ttl_seconds"] / 2 else 0.0
     _since[name] = (now, counted)
     return int(counted)
 

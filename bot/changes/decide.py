@@ -46,11 +46,24 @@ class Decider:
         now = self.proposer.planner.clock.now()
         decision, votes, change = self._look(given.decision)
         self._check(estate, decision, change, votes, given, now)
-        planned: Planned | None = None
-        if starts(decision, _result(decision, change, votes, given)):
-            planned = self._recheck(decision)
-            plan = Plan.model_validate_json(change.plan)
-            preempt.halt(self.proposer.trail, self.proposer.planner.clock, plan.preempts, change)
+        if not starts(decision, _result(decision, change, votes, given)):
+            return self._settle(given, None)
+        approved = Plan.model_validate_json(change.plan)
+        if not approved.preempts:
+            return self._settle(given, self._recheck(decision, change, approved, fresh=False))
+        clock = self.proposer.planner.clock
+        preempt.halt(self.proposer.trail, clock, approved.preempts, change)
+        counted = False
+        try:
+            # What was seen before the other run stood still says nothing of what it has done since.
+            answer = self._settle(given, self._recheck(decision, change, approved, fresh=True))
+            counted = answer.counted
+            return answer
+        finally:
+            if not counted:
+                preempt.release(self.proposer.trail, approved.preempts, change)
+
+    def _settle(self, given: Given, planned: Planned | None) -> Answer:
         try:
             return self._count(given, planned)
         except IntegrityError as error:
@@ -82,12 +95,12 @@ class Decider:
         if decision.kind == "review":
             glass.check_words(given.reason)
 
-    def _recheck(self, decision: Decision) -> Planned:
-        """Observe again and plan again: a different plan or a new blocker voids the approval."""
-        with self.proposer.trail.database.read() as session:
-            change = session.get_one(Change, decision.change)
-        approved = Plan.model_validate_json(change.plan)
-        planned = self.watch.fresh(change, approved)
+    def _recheck(self, decision: Decision, change: Change, approved: Plan, *, fresh: bool) -> Planned:
+        """Observe again and plan again: a different plan or a new blocker voids the approval.
+
+        `fresh` asks for an observation that begins now; else one of the last seconds will do.
+        """
+        planned = self.watch.observe(change, approved) if fresh else self.watch.fresh(change, approved)
         why = [f"new blocker: {b}" for b in planned.preflight.blockers]
         if planned.plan is not None:
             why += difference(approved, planned.plan)
@@ -116,7 +129,10 @@ class Decider:
         now = self.proposer.planner.clock.now()
         with self.proposer.trail.record() as record:
             session = record.session
-            decision = session.get_one(Decision, given.decision, with_for_update=True)
+            if run := session.get_one(Decision, given.decision).run:
+                # The run first, as the engine does that ends runs and closes their questions.
+                session.get_one(Run, run, with_for_update=True)
+            decision = session.get_one(Decision, given.decision, with_for_update=True, populate_existing=True)
             change = session.get_one(Change, decision.change, with_for_update=True)
             rows = session.exec(select(Vote).where(Vote.decision == given.decision)).all()
             votes = [(v.person, v.choice) for v in rows]

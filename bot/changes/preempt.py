@@ -6,13 +6,14 @@ import json
 import threading
 from collections.abc import Collection, Sequence
 
+import structlog
 from sqlmodel import Session, col, select
 
 from bot.clock import Clock
 from bot.engine.ending import close_run, void_questions
-from bot.engine.lease import CALL_SECONDS, OPEN
+from bot.engine.lease import CALL_SECONDS, OPEN, halt_ends, halted, stop_before
 from bot.engine.moves import State
-from bot.errors import Blocked
+from bot.errors import Blocked, Refused, TrailError
 from bot.store.database import Database
 from bot.store.tables import Block, Change, Decision, Run, StepRow
 from bot.trail.append import Record, Trail
@@ -20,6 +21,10 @@ from bot.trail.event import Event, Name
 from runbooks.request import Request
 
 OPEN_CHANGES = ("proposed", "running", "standing")
+log = structlog.get_logger()
+HALT_SECONDS = 60.0
+"""Longer than calls in flight, a look at the world and a commit take together."""
+
 _GLANCE_SECONDS = 0.05
 _STATES = {
     "proposed": "waits for approval already",
@@ -77,21 +82,19 @@ def told(run: Run, change: Change) -> str:
 def halt(trail: Trail, clock: Clock, run_ids: Collection[str], by: Change) -> None:
     """Let nothing new start in these runs and wait, at most as long as a call may last, for what is under way.
 
-    From the first commit on no call of theirs leaves any more. Their own replica may end them before we do.
+    From the first commit on no call of theirs leaves any more. They do not end by it: `take_over` ends them, in
+    the transaction that counts the approval, and `release` lets them go on. Who does neither loses the halt
+    after HALT_SECONDS.
     """
     with trail.database.read() as session:
         found = session.exec(select(Run.id).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN)))
-        if not (halted := list(found)):
+        if not (open_ones := list(found)):
             return
     with trail.record() as record:
-        for run in record.session.exec(select(Run).where(col(Run.id).in_(halted)).with_for_update()):
-            run.stop = "preempt"
+        for run in record.session.exec(select(Run).where(col(Run.id).in_(open_ones)).with_for_update()):
+            until = trail.database.now(record.session) + HALT_SECONDS
+            run.stop = halted(until, "" if halt_ends(run) is not None else run.stop)
             record.session.add(run)
-            change = record.session.get_one(Change, run.change)
-            change.note = (
-                f"Pre-empted by {by.title} ({by.id}): what was done stays, its rollback is disarmed."
-            )
-            record.session.add(change)
             record.add(
                 Event(
                     name=Name.RUN_STOPPING,
@@ -102,8 +105,30 @@ def halt(trail: Trail, clock: Clock, run_ids: Collection[str], by: Change) -> No
                 )
             )
     never, end = threading.Event(), clock.monotonic() + CALL_SECONDS + 1
-    while clock.monotonic() < end and _calls_in_flight(trail.database, halted):
+    while clock.monotonic() < end and _calls_in_flight(trail.database, open_ones):
         never.wait(_GLANCE_SECONDS)
+
+
+def release(trail: Trail, run_ids: Collection[str], by: Change) -> None:
+    """The approval did not count: let the halted runs go on."""
+    try:
+        with trail.record() as record:
+            query = select(Run).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN))
+            for run in record.session.exec(query.with_for_update()):
+                if halt_ends(run) is not None:
+                    run.stop = stop_before(run)
+                    record.session.add(run)
+            record.add(
+                Event(
+                    name=Name.RUN_STOPPING,
+                    change=by.id,
+                    ok=False,
+                    detail={"how": "preempt", "released": sorted(run_ids)},
+                )
+            )
+    except TrailError as error:
+        # The halt lapses by itself.
+        log.warning("halt.not_released", error=str(error))
 
 
 def _calls_in_flight(database: Database, run_ids: Collection[str]) -> bool:
@@ -125,6 +150,11 @@ def take_over(record: Record, run_ids: Collection[str], by: Change, now: float) 
     for run in session.exec(
         select(Run).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN)).with_for_update()
     ):
+        if halt_ends(run) is None:
+            raise Refused("The run that is to be stopped has gone on meanwhile.", then="Click again.")
+        change = session.get_one(Change, run.change)
+        change.note = f"Pre-empted by {by.title} ({by.id}): what was done stays, its rollback is disarmed."
+        session.add(change)
         close_run(record, run, "preempted", now)
         record.add(
             Event(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
@@ -11,6 +12,7 @@ from bot.changes import glass
 from bot.changes.report import report_of
 from bot.changes.views import ChangeView, DecisionView, Option, RunView, StepView, VoteView
 from bot.clock import span
+from bot.engine.lease import halt_ends
 from bot.estate import Estate
 from bot.plan import Plan, Step
 from bot.store.tables import Change, Decision, Run, StepRow, Vote
@@ -60,6 +62,8 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
     plan = Plan.model_validate_json(change.plan)
     facts = plan.facts
     run = _run(shown) if shown.run else None
+    back = Plan.model_validate_json(shown.run.back) if shown.run and shown.run.back else None
+    steps = {step.id: step for known in (plan, back) if known is not None for step in known.steps}
     approvals = [d for d in shown.decisions if d.kind == "approval"]
     return ChangeView(
         id=change.id,
@@ -89,11 +93,13 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
         clock_started=change.created_at,
         approval=_approval(approvals[-1], change, shown.votes, estate) if approvals else None,
         holds=tuple(
-            _decision(d, shown.votes, estate, plan, committed=run is not None and run.committed)
+            _decision(d, shown.votes, estate, steps, committed=run is not None and run.committed)
             for d in shown.decisions
             if d.kind == "hold"
         ),
-        reviews=tuple(_decision(d, shown.votes, estate, plan) for d in shown.decisions if d.kind == "review"),
+        reviews=tuple(
+            _decision(d, shown.votes, estate, steps) for d in shown.decisions if d.kind == "review"
+        ),
         preempts=tuple(facts.get("preempts", ())),
         run=run,
         report=report_of(change, plan, run, shown.steps, shown.decisions, estate, trail_words)
@@ -112,7 +118,7 @@ def _run(shown: Shown) -> RunView:
         id=run.id,
         state=run.state,
         committed=run.committed,
-        stop=run.stop,
+        stop="preempt" if halt_ends(run) is not None else run.stop,
         started_at=run.started_at,
         ended_at=run.ended_at,
         steps=tuple(_step(s, rows.get(s.id)) for s in plan.steps),
@@ -143,7 +149,7 @@ def _step(step: Step, row: StepRow | None) -> StepView:
 
 def _approval(decision: Decision, change: Change, votes: tuple[Vote, ...], estate: Estate) -> DecisionView:
     """The approval, with when and by whom the glass may be broken; that button is not there before its time."""
-    found = _decision(decision, votes, estate, None)
+    found = _decision(decision, votes, estate, {})
     at = glass.from_when(estate, change)
     if glass.BREAK not in decision.options.split(",") or at is None or estate.break_glass is None:
         return found
@@ -155,7 +161,7 @@ def _decision(
     decision: Decision,
     votes: tuple[Vote, ...],
     estate: Estate,
-    plan: Plan | None,
+    steps: Mapping[str, Step],
     *,
     committed: bool = False,
 ) -> DecisionView:
@@ -168,7 +174,9 @@ def _decision(
         kind=decision.kind,
         question=decision.question,
         options=tuple(
-            _button(name, decision, plan) for name in decision.options.split(",") if name not in gone
+            _button(name, steps.get(decision.step))
+            for name in decision.options.split(",")
+            if name not in gone
         ),
         roles=roles,
         deciders=tuple(p for p, role in estate.people.items() if role in roles and p not in excluded),
@@ -189,8 +197,7 @@ def _decision(
     )
 
 
-def _button(name: str, decision: Decision, plan: Plan | None) -> Option:
-    step = plan.step(decision.step) if plan and decision.step else None
+def _button(name: str, step: Step | None) -> Option:
     if name == "skip" and step is not None and step.standing:
         return Option("skip", "Go on without it", "danger", "Go on although this was not seen?")
     if name != "instead":

@@ -19,7 +19,8 @@ def unreconciled(session: Session, back_to: str) -> list[str]:
         Run.change == Change.id, col(Run.state).in_(("aborted", "preempted")), col(Run.committed).is_(True)
     )
     rows = [*session.exec(moved).all(), *session.exec(aborted).all()]
-    for run, change in sorted(rows, key=lambda pair: pair[0].started_at):
+    once = {run.id: (run, change) for run, change in rows}
+    for run, change in sorted(once.values(), key=lambda pair: pair[0].started_at):
         plan = Plan.model_validate_json(run.plan)
         asked = any(step.id == "losses/signed" for step in plan.steps)
         if asked and plan.request.get("to") == back_to:

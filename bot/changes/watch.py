@@ -49,12 +49,13 @@ class Watch:
         """A plan made from an observation no older than FRESH_SECONDS; observes now when there is none."""
         newest = self.planner.kept.get(change.id)
         if newest is None or self.planner.clock.monotonic() - newest.at >= FRESH_SECONDS:
-            return self._observe(change, shown)
+            return self.observe(change, shown)
         if newest.plan is not None and newest.plan.estate_digest != self.estates.now.digest:
-            return self._observe(change, shown)
+            return self.observe(change, shown)
         return newest
 
-    def _observe(self, change: Change, shown: Plan) -> Planned:
+    def observe(self, change: Change, shown: Plan) -> Planned:
+        """A plan made from an observation that begins now."""
         request = Request.from_json(json.loads(change.request))
         planned = self.planner.plan(self.estates.now, request, like=shown)
         self.planner.kept[change.id] = planned
@@ -103,4 +104,4 @@ class Watch:
         for change in changes:
             newest = self.planner.kept.get(change.id)
             if newest is None or self.planner.clock.monotonic() - newest.at >= _AGAIN_SECONDS:
-                self._observe(change, Plan.model_validate_json(change.plan))
+                self.observe(change, Plan.model_validate_json(change.plan))

@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.orm import QueryableAttribute, defer
 from sqlmodel import col, select
 
-from bot.engine.ending import end_run, settle_run, turn_back
-from bot.engine.lease import OPEN, Lease
+from bot.engine.ending import end_run, go_on, settle_run, turn_back
+from bot.engine.lease import OPEN, Lease, halt_ends
 from bot.engine.moves import Progress, State, blocks_left, moves
 from bot.engine.visit import Visitor
 from bot.errors import LeaseLost, SignalboxError
@@ -146,9 +146,13 @@ class Engine:
                 return
             driven.ready = True
         driven.busy = {step: future for step, future in driven.busy.items() if not future.done()}
-        if run.stop and (run.stop == "preempt" or run.state != "rolling_back"):
+        if (until := halt_ends(run)) is not None:
+            go_on(self._visitor, run, until)
+            return
+        if run.stop and run.state != "rolling_back":
             if not driven.busy:
-                self._stop_run(driven, run, rows)
+                turn_back(self._visitor, run, self._plan(driven, run, "plan"), rows)
+                driven.wake.clear()
             return
         if run.stop == "abort":
             if not driven.busy:
@@ -174,13 +178,6 @@ class Engine:
         for step_id in todo.visit:
             if step_id not in driven.busy:
                 driven.busy[step_id] = self._pool.submit(self._visit, run, plan, step_id, driven)
-
-    def _stop_run(self, driven: _Driven, run: Run, rows: dict[str, StepRow]) -> None:
-        if run.stop == "preempt":
-            end_run(self._visitor, run, "preempted")
-        else:
-            turn_back(self._visitor, run, self._plan(driven, run, "plan"), rows)
-            driven.wake.clear()
 
     def _visit(self, run: Run, plan: Plan, step_id: str, driven: _Driven) -> None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement
 from sqlmodel import col, select
 
+from bot.engine.lease import stop_before
 from bot.engine.moves import State
 from bot.engine.visit import Visitor
 from bot.plan import Plan
@@ -59,6 +60,26 @@ def settle_run(visitor: Visitor, run: Run, still_needed: Collection[str]) -> Non
                 change=run.change,
                 run=run.id,
                 detail={"blocks": sorted(still_needed)},
+            )
+        )
+
+
+def go_on(visitor: Visitor, run: Run, halted_until: float) -> None:
+    """Take away a halt that has lapsed: what was to take this run's place never did."""
+    with visitor.trail.database.read() as session:
+        if visitor.trail.database.now(session) < halted_until:
+            return
+    with visitor.trail.record() as record:
+        current = visitor.lease.check(record.session, run.id)
+        current.stop = stop_before(current)
+        record.session.add(current)
+        record.add(
+            Event(
+                name=Name.RUN_STOPPING,
+                change=run.change,
+                run=run.id,
+                ok=False,
+                detail={"how": "preempt", "lapsed": True},
             )
         )
 

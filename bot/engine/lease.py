@@ -22,6 +22,27 @@ OPEN = ("running", "rolling_back", "standing")
 """States of a run that somebody drives."""
 
 
+_HALTED = "halted until "
+
+
+def halted(until: float, stop: str) -> str:
+    """What `Run.stop` says while a change that may take the run's place is being decided.
+
+    `until` in epoch seconds of the database, `stop` what it said before.
+    """
+    return f"{_HALTED}{until:.1f} {stop}"
+
+
+def halt_ends(run: Run) -> float | None:
+    """When the run's halt lapses, epoch seconds of the database; None when it is not halted."""
+    return float(run.stop.removeprefix(_HALTED).split(" ")[0]) if run.stop.startswith(_HALTED) else None
+
+
+def stop_before(run: Run) -> str:
+    """What a person had asked for before the run was halted."""
+    return run.stop.removeprefix(_HALTED).partition(" ")[2]
+
+
 class Lease:
     """This process's right to drive runs."""
 

@@ -62,7 +62,7 @@ class Intents:
         person, change, run, step, until = self._open.pop(intent)
         with self._trail.record() as record:
             row = record.session.get(StepRow, (run, step))
-            if row is not None and row.call_until == until:
+            if ok is not None and row is not None and row.call_until == until:
                 # Nothing is under way any more: whoever waits for this call need not wait its time out.
                 row.call_until = min(until, self._database.now(record.session))
                 record.session.add(row)

@@ -73,10 +73,10 @@ class Vote(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One execution of one approved plan.
 
-    States: running, rolling_back, standing, done, rolled_back, aborted, preempted. `stop` is what a person or
-    another change asked for: empty, rollback, abort or preempt. `committed` tells that the first promotion
-    call was sent. `settled_at` is when all but the standing steps had ended. `owner` and `epoch` say which
-    replica drives it.
+    States: running, rolling_back, standing, done, rolled_back, aborted, preempted. `stop` is what a person
+    asked for: empty, rollback, abort; or until when a change that goes before holds it still. `committed` tells
+    that the first promotion call was sent. `settled_at` is when all but the standing steps had ended. `owner` and
+    `epoch` say which replica drives it.
     """
 
     id: str = Field(primary_key=True)

@@ -28,7 +28,7 @@ USAGE = 3
 
 @dataclass(frozen=True)
 class Wiring:
-    """How a replica is built and served; `__main__` knows."""
+    """How a terminal's replica is built, and one that stays is served; `__main__` knows."""
 
     build: Callable[[Settings], Replica]
     serve: Callable[[Settings], int]
@@ -87,7 +87,7 @@ def run(
         command: the words that one would type in Slack, in quotation marks.
         person: who you are: your id under `people:` in the estate.
         no_wait: do not wait for the end; another replica drives the run.
-        stay: stay until standing steps are done, too; unless told, only when no other replica is alive.
+        stay: stay until standing steps are done, too; unless told, only when no `signalbox serve` is alive.
     """
     configure("error")
     return run_command(wiring.build(Settings()), command, person, wait=not no_wait, stay=stay)
@@ -99,7 +99,7 @@ def follow(change: str = "", *, stay: bool | None = None, wiring: Wired) -> int:
 
     Args:
         change: its id; unless told, the newest one that is open.
-        stay: stay until standing steps are done, too; unless told, only when no other replica is alive.
+        stay: stay until standing steps are done, too; unless told, only when no `signalbox serve` is alive.
     """
     configure("error")
     return follow_change(wiring.build(Settings()), change, stay=stay)

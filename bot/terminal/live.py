@@ -10,12 +10,13 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table as RichTable
-from sqlmodel import select
+from sqlmodel import col, select
 
 from bot.changes.desk import Desk
 from bot.changes.views import ChangeView
 from bot.errors import NotAllowed, Refused, SignalboxError
 from bot.reply import Caller, File, Proposal, Reply, Table, Text
+from bot.settings import TERMINAL, Settings
 from bot.store.tables import Replica as ReplicaRow
 from bot.terminal.board import Board, step_line
 from bot.terminal.words import clean, console, open_questions, plan_lines, question_lines, report_lines
@@ -24,12 +25,15 @@ _LOOK_SECONDS = 0.4
 _LONG_SECONDS = 30
 _PATIENCE_LOOKS = 25
 """How often in a row the database may be away before it is said; the run itself waits for it, too."""
+_SILENT_SECONDS = 6.0
+"""Two beats: a replica that was not heard for longer may be dead, though its lease still lasts."""
 
 
 class Replica(Protocol):
     """A Signalbox without a face."""
 
     desk: Desk
+    settings: Settings
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -45,7 +49,7 @@ def run_command(box: Replica, command: str, person: str, *, wait: bool, stay: bo
         )
         print_reply(out, box.desk, reply)
         if isinstance(reply, Proposal) and wait and not reply.dry_run:
-            return follow(out, box.desk, reply.change, stay=stay)
+            return follow(out, box.desk, reply.change, stay=stay, lease_seconds=box.settings.lease_seconds)
         return 0
 
     if box.desk.estate.role(person) is None:
@@ -62,7 +66,7 @@ def follow_change(box: Replica, change: str, *, stay: bool | None) -> int:
 
     def body() -> int:
         print_reply(out, box.desk, Proposal(found))
-        return follow(out, box.desk, found, stay=stay)
+        return follow(out, box.desk, found, stay=stay, lease_seconds=box.settings.lease_seconds)
 
     return _while_it_runs(box, body)
 
@@ -100,13 +104,14 @@ def print_reply(out: Console, desk: Desk, reply: Reply) -> None:
             out.print(clean(line))
 
 
-def follow(out: Console, desk: Desk, change: str, *, stay: bool | None) -> int:
+def follow(out: Console, desk: Desk, change: str, *, stay: bool | None, lease_seconds: float) -> int:
     """Show what happens until the change is closed, or only standing steps are left; 0 when production moved.
 
-    With `stay` it goes on until the standing steps have done their work, too; None stays if nobody else drives.
+    With `stay` it goes on until the standing steps have done their work, too; None stays unless a
+    `signalbox serve` is heard, whose lease lasts `lease_seconds` from each beat.
     """
     look = _Looking(desk, change)
-    told = _Told(out, desk)
+    told = _Told(out, desk, lease_seconds)
     try:
         return _follow(out, look, told, stay=stay)
     except KeyboardInterrupt:
@@ -171,9 +176,10 @@ class _Looking:
 class _Told:
     """Plain lines, each said once."""
 
-    def __init__(self, out: Console, desk: Desk) -> None:
+    def __init__(self, out: Console, desk: Desk, lease_seconds: float) -> None:
         self._out = out
         self.desk = desk
+        self._lease_seconds = lease_seconds
         self._said: dict[str, str] = {}
 
     def news(self, seen: ChangeView, now: float) -> None:
@@ -213,17 +219,23 @@ class _Told:
                     self._out.print(clean(f"  Waits on: {step.title}. {step.why}"))
 
     def must_stay(self) -> bool:
-        """Whether this process is the only one that drives, so that a standing fence would stop with it."""
+        """Whether no replica that stays was heard lately, so that a standing fence would stop with this one.
+
+        Other terminals do not count: each would leave the watch to the other, and both would go.
+        """
         with self.desk.database.read() as session:
-            living = session.exec(
-                select(ReplicaRow).where(ReplicaRow.until > self.desk.database.now(session))
-            ).all()
-        if len(living) > 1:
+            heard = self.desk.database.now(session) + self._lease_seconds - _SILENT_SECONDS
+            staying = session.exec(
+                select(ReplicaRow).where(
+                    ReplicaRow.until >= heard, ~col(ReplicaRow.name).startswith(TERMINAL)
+                )
+            ).first()
+        if staying is not None:
             self._out.print("Production has moved; another replica keeps driving what still waits.")
             return False
         self._out.print(
-            "Production has moved. No other replica is alive, so this one stays to drive what still waits: "
-            "start another (signalbox serve), or leave with Ctrl+C and come back with signalbox follow."
+            "Production has moved. No replica that stays (signalbox serve) is heard, so this one stays to drive "
+            "what still waits: start one, or leave with Ctrl+C and come back with signalbox follow."
         )
         return True
 

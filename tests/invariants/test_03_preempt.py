@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import EAST, LEAD, LEAD2, ONCALL, ONCALL2, OPS, House, house
 
+from bot.engine.lease import halted
 from bot.errors import Blocked, LeaseLost
 from bot.plan import Plan
 from bot.reply import Caller
 from bot.store.database import Database
-from bot.store.tables import StepRow
+from bot.store.tables import Run, StepRow
 
 PLANNED = "/failover us-west-2 --planned"
 NOW = "/failover us-west-2 --reason dark"
@@ -133,7 +135,60 @@ def test_no_intent_of_a_stopped_run_is_written(box: House) -> None:
     with pytest.raises(LeaseLost), box.trail.record() as record:
         box.lease.check(record.session, f"run-{first}", acting=True)
     box.tick()
-    assert box.run(first).state == "preempted"
+    assert box.run(first).state == "running", "it is halted, and not ended: the approval has not counted yet"
+    preempt.release(box.trail, [f"run-{first}"], by)
+    assert box.run(first).stop == ""
+
+
+def test_an_approval_that_does_not_count_lets_the_halted_run_go_on(box: House) -> None:
+    """Denied while the other run was being halted: that run goes on as if nobody had asked."""
+    first = under_way(box)
+    second = box.ask(NOW)
+    question = box.question(second).id
+    observe = box.watch.observe
+
+    def denied_meanwhile(*args: Any) -> Any:
+        assert box.run(first).stop
+        assert box.desk.vote(question, "deny", LEAD2).counted
+        return observe(*args)
+
+    box.watch.observe = denied_meanwhile  # type: ignore[method-assign]
+    assert not box.desk.vote(question, "approve", LEAD).counted
+    assert box.see(second).state == "denied"
+    assert (box.run(first).state, box.run(first).stop) == ("running", "")
+    assert box.drive(first) == "done"
+
+
+def test_what_the_other_run_did_until_it_was_halted_is_planned_from(box: House) -> None:
+    """It promoted between the look and the click: the plan that did not know of it is void."""
+    first = box.approved(NOW)
+    box.drive(first, lambda: box.steps(first)["fence/workloads"].state == "active")
+    back = box.ask("/failover us-east-1 --traffic-first")
+    assert set(box.world.writer.values()) == {EAST}
+    box.drive(first, lambda: set(box.world.writer.values()) == {"us-west-2"}, by=0.2)
+    assert box.run(first).state == "running"
+    answer = box.vote(back)
+    assert not answer.counted
+    assert "promote/payments is new" in answer.text
+    assert (box.run(first).state, box.run(first).stop) == ("running", "")
+
+
+def test_a_halt_that_nobody_ends_lapses(box: House) -> None:
+    """Whoever halted a run may die: after a minute it goes on by itself."""
+    from bot.changes import preempt
+    from bot.store.tables import Change
+
+    first = under_way(box)
+    with box.database.read() as session:
+        by = session.get_one(Change, first)
+    preempt.halt(box.trail, box.world.clock, [f"run-{first}"], by)
+    box.tick()
+    assert box.run(first).stop
+    with box.database.write() as session:
+        run = session.get_one(Run, f"run-{first}")
+        run.stop = halted(box.database.now(session) - 1, "")
+        session.add(run)
+    assert box.drive(first) == "done"
 
 
 def test_a_new_run_in_the_way_voids_the_approval(box: House) -> None:
