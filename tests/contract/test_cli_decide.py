@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import json
 import os
 import pty
 import sqlite3
@@ -20,14 +21,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import EAST, House, house
 from plans import estate_text
 from rich.console import Console
+from sqlmodel import select
 from test_cli import bot
 from test_cli_keys import add, ssh_agent
 
 from bot.changes.signed import Signed, check, fingerprint, vote_statement
 from bot.errors import Refused, SignalboxError
 from bot.sandbox.keys import write_keys
+from bot.settings import TERMINAL, replica_name
 from bot.store.database import Database
 from bot.store.migrate import migrate
+from bot.store.tables import Replica
 from bot.terminal.board import board_lines
 from bot.terminal.decide import Voter, decide, print_questions
 from bot.terminal.live import follow
@@ -35,6 +39,7 @@ from bot.terminal.live import follow
 ONCALL, ONCALL2, LEAD, LEAD2, LEAD3, AUDITOR = (
     "U0000ONCALL", "U000ONCALL2", "U0000LEAD01", "U0000LEAD02", "U0000LEAD03", "U0000AUDIT1",
 )  # fmt: skip
+LEASE_SECONDS = 15.0
 NAMES = {ONCALL: "oncall", ONCALL2: "oncall2", LEAD: "lead", LEAD2: "lead2", LEAD3: "lead3"}
 __all__ = ["ssh_agent"]
 
@@ -273,7 +278,7 @@ def test_a_run_is_followed_until_only_standing_steps_are_left(at: House) -> None
     change = at.approved()
     at.finish(change)
     out = paper()
-    code = follow(out, at.desk, change, stay=False)
+    code = follow(out, at.desk, change, stay=False, lease_seconds=LEASE_SECONDS)
     told = words_on(out)
 
     assert (code, at.see(change).state in ("done", "standing")) == (0, True)
@@ -281,15 +286,32 @@ def test_a_run_is_followed_until_only_standing_steps_are_left(at: House) -> None
     assert "✓" in told
 
 
-def test_following_ends_when_another_replica_drives_the_standing_fence(at: House) -> None:
-    """Exit code 0, with what is waited for and the question still open; alone it would have to stay."""
+def standing(at: House) -> str:
+    """A change of which only the fence is left to drive."""
     at.world.dark.add(EAST)
     at.world.written[EAST] = at.world.clock.now() - 600
     change = at.approved()
     at.drive(change, lambda: at.see(change).state == "standing")
+    return change
+
+
+def beaten(at: House, name: str, seconds_ago: float = 0.0) -> None:
+    """A replica that beat then, beside that of the terminal that follows."""
+    with at.database.write() as session:
+        for row in session.exec(select(Replica)).all():
+            session.delete(row)
+        until = at.database.now(session) + LEASE_SECONDS - seconds_ago
+        session.add(Replica(name=name, epoch=1, until=until))
+        here = replica_name(terminal=True)
+        session.add(Replica(name=here, epoch=1, until=at.database.now(session) + LEASE_SECONDS))
+
+
+def test_following_ends_when_another_replica_drives_the_standing_fence(at: House) -> None:
+    """Exit code 0, with what is waited for and the question still open; alone it would have to stay."""
+    change = standing(at)
     out = paper()
-    house(at.database, at.estate_file.parent, at.world, name="replica-2")
-    code = follow(out, at.desk, change, stay=None)
+    beaten(at, replica_name(), 3)
+    code = follow(out, at.desk, change, stay=None, lease_seconds=LEASE_SECONDS)
 
     assert code == 0, words_on(out)
     assert "Production runs in us-west-2" in words_on(out)
@@ -299,13 +321,46 @@ def test_following_ends_when_another_replica_drives_the_standing_fence(at: House
         assert f"signalbox decide {question.id} skip --as" in words_on(out)
 
 
+@pytest.mark.parametrize(
+    ("terminal", "seconds_ago"), [(True, 0.0), (False, 7.0)], ids=["another terminal", "a silent serve"]
+)
+def test_a_terminal_leaves_the_fence_only_to_a_replica_that_stays(
+    at: House, monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds_ago: float
+) -> None:
+    """Two terminals would each leave it to the other; one that died just now has a lease for some seconds more."""
+    change = standing(at)
+    out = paper()
+    beaten(at, replica_name(terminal=terminal), seconds_ago)
+
+    def left(_looking: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bot.terminal.live._Looking.wait", left)
+    with pytest.raises(KeyboardInterrupt):
+        follow(out, at.desk, change, stay=None, lease_seconds=LEASE_SECONDS)
+
+    assert "so this one stays to drive" in words_on(out)
+
+
+def test_a_command_on_a_terminal_is_a_replica_that_does_not_stay(place: Path) -> None:
+    """Its name tells, and comes after all others: the first by name leads, and a terminal cannot speak in Slack."""
+    assert bot(place, "run", "/runs", "--as", ONCALL).returncode == 0
+    with sqlite3.connect(place / "box.db") as connection:
+        bodies = [bytes(body) for (body,) in connection.execute("select body from entry")]
+    connection.close()
+
+    (started,) = [json.loads(b) for b in bodies if b"bot:process:started" in b]
+    assert f'"{TERMINAL}' in json.dumps(started)
+    assert not replica_name().startswith(TERMINAL)
+
+
 def test_a_change_that_ends_otherwise_is_no_success(at: House) -> None:
     """Exit code 1 for what was denied."""
     change = at.ask()
     at.vote(change, "deny")
     out = paper()
 
-    assert follow(out, at.desk, change, stay=None) == 1
+    assert follow(out, at.desk, change, stay=None, lease_seconds=LEASE_SECONDS) == 1
     assert "denied" in words_on(out)
 
 
@@ -330,7 +385,7 @@ def test_a_terminal_gets_a_live_board_and_then_the_report(at: House) -> None:
     at.finish(change)
     out = Console(file=io.StringIO(), force_terminal=True, width=120, markup=False, soft_wrap=True)
 
-    assert follow(out, at.desk, change, stay=False) == 0
+    assert follow(out, at.desk, change, stay=False, lease_seconds=LEASE_SECONDS) == 0
     assert "Recovery time" in words_on(out).rsplit("\x1b[?25h", 1)[1]
 
 
