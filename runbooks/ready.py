@@ -15,7 +15,7 @@ _NODES = "capacity/nodes/"
 
 
 def hold_sync(make: Steps, region: str) -> Step:
-    """Argo CD held; where there is none, the run goes on.
+    """Argo CD held; where it cannot be, the run goes on.
 
     What an earlier run left held stays held after a rollback: Git does not yet say what runs there.
     """

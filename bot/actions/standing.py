@@ -19,7 +19,7 @@ def _observe(ports: Ports, args: Args) -> Seen:
     region = args["region"]
     asked: dict[str, Callable[[], Any]] = {
         "network": lambda: fence.denied(ports, args),
-        "argocd": lambda: any(sync.ours(w) for w in ports.clusters.sync_windows(region)),
+        "argocd": lambda: sync.quiet(ports.clusters.sync_windows(region)),
         "workloads": lambda: fence.running(ports, args),
         "writes": lambda: fence.refusals(ports, args, args["confirm_steps"], _PATIENCE_SECONDS),
     }
@@ -96,7 +96,7 @@ def _observe_lift(ports: Ports, args: Args) -> Seen:
     found = inventory.find(ports, args["region"], args["workloads"])
     return {
         "denied": fence.denied(ports, args),
-        "held": any(sync.ours(w) for w in ports.clusters.sync_windows(args["region"])),
+        "held": any(sync.ours(w) for w in ports.clusters.sync_windows(args["region"]) or ()),
         "wanted": {name: w.wanted for name, w in found.items()},
     }
 

@@ -9,7 +9,7 @@ waits for a bounded time, and else leaves the window to the people who change Gi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.action import Action, Args, Seen
@@ -34,22 +34,33 @@ def ours(window: Mapping[str, Any]) -> bool:
     return window.get("description") == OURS
 
 
+def quiet(windows: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Whether Argo CD starts nothing by itself there: we hold it, or there is none (`windows` is None)."""
+    return windows is None or any(ours(w) for w in windows)
+
+
 def _observe(ports: Ports, args: Args) -> Seen:
     windows = ports.clusters.sync_windows(args["region"])
+    if windows is None:
+        return {"absent": True, "held": False, "others": 0, "apart": []}
     held = any(ours(w) for w in windows)
     # A release that asks nothing of Git is the way back: there Git still says what is wanted.
     asked = held and args.get("agreed", False)
     apart = ports.clusters.out_of_sync(args["region"]) if asked else ()
-    return {"held": held, "others": sum(not ours(w) for w in windows), "apart": list(apart)}
+    return {"absent": False, "held": held, "others": sum(not ours(w) for w in windows), "apart": list(apart)}
 
 
 def _judge_hold(args: Args, seen: Seen) -> Verdict:
+    if seen["absent"]:
+        return passed(f"There is no Argo CD in {args['region']} to hold")
     if seen["held"]:
         return passed(f"Argo CD leaves {args['region']} alone")
     return failed(f"Argo CD may still sync in {args['region']}")
 
 
 def _judge_release(args: Args, seen: Seen) -> Verdict:
+    if seen["absent"]:
+        return passed(f"There is no Argo CD in {args['region']} to release")
     if seen["held"] and seen["apart"]:
         behind = f"{inventory.count(len(seen['apart']), 'application')} out of sync"
         why = f"Git does not yet say what runs there ({behind})"
@@ -61,12 +72,12 @@ def _judge_release(args: Args, seen: Seen) -> Verdict:
 
 def _hold(ports: Ports, args: Args) -> None:
     windows = ports.clusters.sync_windows(args["region"])
-    if not any(ours(w) for w in windows):
+    if windows is not None and not quiet(windows):
         ports.clusters.set_sync_windows(args["region"], [*windows, _WINDOW])
 
 
 def _release(ports: Ports, args: Args) -> None:
-    windows = ports.clusters.sync_windows(args["region"])
+    windows = ports.clusters.sync_windows(args["region"]) or ()
     kept = [w for w in windows if not ours(w)]
     if len(kept) < len(windows):
         ports.clusters.set_sync_windows(args["region"], kept)

@@ -191,7 +191,8 @@ def _region(name: str, estate: Estate, known: dict[str, Any], share: Share, writ
         g: known[key] for g in estate.regions[name].node_groups if (key := f"group {name} {g}") in known
     }
     workloads = known.get(f"workloads {name}")
-    windows = known.get(f"windows {name}")
+    # None is an answer here: there is no Argo CD, and so no window.
+    windows = (known[key] or ()) if (key := f"windows {name}") in known else None
     own = {f"{what} {d} {name}" for d in estate.databases for what in ("database", "cluster")}
     asked = {
         *own,

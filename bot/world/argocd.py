@@ -13,10 +13,12 @@ _WINDOWS = "/spec/syncWindows"
 _APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 
 
-def windows(session: KubernetesSession) -> tuple[dict[str, Any], ...]:
-    """The project's deny windows; none when there is no Argo CD here."""
+def windows(session: KubernetesSession) -> tuple[dict[str, Any], ...] | None:
+    """The project's deny windows; None when there is no Argo CD here, and so nothing to hold."""
     project = session.find(_PROJECT)
-    return tuple(one for one in _all(project) if one.get("kind") == "deny") if project else ()
+    if project is None:
+        return None
+    return tuple(one for one in _all(project) if one.get("kind") == "deny")
 
 
 def set_windows(session: KubernetesSession, wanted: Sequence[Mapping[str, Any]]) -> None:

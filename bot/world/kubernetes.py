@@ -95,7 +95,7 @@ class KubernetesClusters:
     def remove_job(self, region: str, namespace: str, name: str) -> None:
         kubernetes_jobs.remove(self._session(region), namespace, name)
 
-    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...]:
+    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...] | None:
         return argocd.windows(self._session(region))
 
     def set_sync_windows(self, region: str, windows: Sequence[Mapping[str, Any]]) -> None:

@@ -310,12 +310,14 @@ class MemoryWorld:
         self._reach(region)
         self.jobs.pop((region, namespace, name), None)
 
-    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...]:
+    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...] | None:
         self._reach(region)
-        return tuple(self.windows[region])
+        return tuple(self.windows[region]) if region in self.windows else None
 
     def set_sync_windows(self, region: str, windows: Sequence[Mapping[str, Any]]) -> None:
         self._reach(region)
+        if region not in self.windows:
+            raise Rejected(f"There is no Argo CD in {region}.", not_done="No window was set.")
         self.windows[region] = [dict(w) for w in windows]
 
     def out_of_sync(self, region: str) -> tuple[str, ...]:

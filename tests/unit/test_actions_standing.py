@@ -10,6 +10,7 @@ from visits import apply, look, settle
 from bot.actions.kinds import KINDS
 from bot.actions.sync import ours
 from bot.errors import Rejected, Unreachable
+from bot.facts.survey import survey
 from bot.ports import JobResult, Workload
 from bot.verdict import Kind
 
@@ -106,6 +107,21 @@ def test_it_is_closed_again_whenever_it_opens() -> None:
     assert settled(world).kind == Kind.PASS
 
 
+def test_a_region_without_argo_cd_is_fenced_without_holding_it() -> None:
+    """Where nothing syncs by itself there is nothing to hold: the watch ends, and the way back opens it."""
+    world = MemoryWorld()
+    del world.windows[EAST]
+    verdict = settled(world)
+    assert verdict.kind == Kind.PASS
+    for kind in ("sync.hold@1", "sync.release@1"):
+        assert "no Argo CD" in look(world.ports(), kind, {"region": EAST}).why
+        assert settle(world.ports(), kind, {"region": EAST}).kind == Kind.PASS
+    lift = {"region": EAST, "subnets": ["subnet-a"], "workloads": [], "release": True}
+    assert settle(world.ports(), LIFT, lift).kind == Kind.PASS
+    region = survey(world.ports(), world.estate).regions[EAST]
+    assert (region.held, region.windows) == (False, ())
+
+
 class HalfDead(MemoryWorld):
     """The cluster of us-east-1 does not answer, its AWS API does; or the other way round."""
 
@@ -115,7 +131,7 @@ class HalfDead(MemoryWorld):
         self._half(region, "cluster")
         return super().workloads(region, namespaces)
 
-    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...]:
+    def sync_windows(self, region: str) -> tuple[dict[str, Any], ...] | None:
         self._half(region, "cluster")
         return super().sync_windows(region)
 
