@@ -13,7 +13,7 @@ from runbooks.steps import LIMIT_PERCENT, Steps
 def stop(make: Steps, needs: Iterable[str]) -> Step:
     """Customers sent away from the old Region, on the data plane and where the old Region is not needed for it."""
     do, args = _stop(make, old=make.old, to=make.to)
-    undo = _start(make, make.old, other=make.to)
+    undo = _back(make) if make.estate.dns.routing is not None else _start(make, make.old, other=make.to)
     return make.step("traffic/stop", do, args, "traffic", needs, blocks=make.records(), undo=undo)
 
 
@@ -49,6 +49,20 @@ def _start(make: Steps, region: str, *, other: str) -> Call:
         return Call(do="traffic.control@1", args=_controls(make, {region: True}))
     args = {"region": region, "stop": _stop_place(make, other, region)}
     return Call(do="traffic.unstop@1", args=args)
+
+
+def _back(make: Steps) -> Call:
+    """Both routing controls as they were seen, since one call has switched both; a target not seen is left.
+
+    Never both off: Route 53 then answers as if both were on, and that is what is gone back to.
+    """
+    seen = {region: make.survey.regions[region].stopped for region in (make.old, make.to)}
+    before = {region: not stopped for region, stopped in seen.items() if stopped is not None}
+    # Customers are sent away from where they are thought to be.
+    before.setdefault(make.old, True)
+    if not any(before.values()):
+        before = dict.fromkeys(before, True)
+    return Call(do="traffic.control@1", args=_controls(make, before))
 
 
 def _controls(make: Steps, wanted: dict[str, bool]) -> dict[str, Any]:

@@ -105,6 +105,41 @@ def test_a_failover_moves_customers_by_controls() -> None:
     assert world.controls == {CONTROLS[EAST]: True, CONTROLS[WEST]: True}
 
 
+@pytest.mark.parametrize(
+    ("east", "west", "after"),
+    [
+        (True, True, (True, True)),
+        (True, False, (True, False)),
+        (False, True, (False, True)),
+        # Both off is answered as both on, and is never set.
+        (False, False, (True, True)),
+    ],
+)
+def test_a_rollback_leaves_both_controls_as_they_were(
+    *, east: bool, west: bool, after: tuple[bool, bool]
+) -> None:
+    """A target that was off is off again: otherwise weights would send everybody to the Region that was left."""
+    world = MemoryWorld(dark={EAST}, estate=with_controls())
+    world.controls = {CONTROLS[EAST]: east, CONTROLS[WEST]: west}
+    step = planned(world).step("traffic/stop")
+    assert settle(world.ports(), step.do, step.args).kind == Kind.PASS
+    assert world.controls == {CONTROLS[EAST]: False, CONTROLS[WEST]: True}
+
+    assert step.undo is not None
+    assert settle(world.ports(), step.undo.do, step.undo.args).kind == Kind.PASS
+    assert tuple(world.controls[CONTROLS[region]] for region in (EAST, WEST)) == after
+
+
+def test_controls_that_could_not_be_read_are_gone_back_from_by_what_is_known() -> None:
+    """The target's is left as it is, the old Region's is on."""
+    world = MemoryWorld(dark={EAST}, estate=with_controls())
+    seen = survey(replace(world.ports(), routing=_Gone()), world.estate)
+    plan = failover(world.estate, seen, Request(WEST, planned=False), peaks={}, durations={})
+    undo = plan.step("traffic/stop").undo
+    assert undo is not None
+    assert undo.args["wanted"] == {EAST: True}
+
+
 def test_the_line_that_is_approved_names_the_controls() -> None:
     """Who approves reads which control goes which way."""
     describe = KINDS["traffic.control@1"].describe
