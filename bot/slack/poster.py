@@ -144,16 +144,18 @@ class Poster:
                 self._plans.add(change)
         ready = self._plans.take(now)
         for change in ready:
+            # Whatever is wrong with one of them must not keep people from seeing the others.
             try:
                 left = await self._agree(change)
             except Later as error:
-                wait = min(LONGEST_WAIT, self._patience.get(change, 0.25) * 2)
-                self._patience[change] = wait
-                self._plans.hold(change, time.monotonic() + max(wait, error.seconds))
+                self._put_off(change, error.seconds)
                 log.warning("slack.message_waits", change=change, reason=str(error))
-            except BaseException:
-                self._plans.add(change, time.monotonic() + 1)
-                raise
+            except SignalboxError as error:
+                self._put_off(change)
+                log.warning("slack.change_waits", change=change, reason=str(error))
+            except Exception:
+                self._put_off(change)
+                log.exception("slack.poster_defect", change=change)
             else:
                 self._patience.pop(change, None)
                 if left:
@@ -164,12 +166,19 @@ class Poster:
             await self._bridge.call(self._posts.advance, self._read_to)
             self._saved = self._read_to
 
+    def _put_off(self, change: str, seconds: float = 0.0) -> None:
+        """Try it again later, each time after a longer while, and not before `seconds`."""
+        wait = min(LONGEST_WAIT, self._patience.get(change, 0.25) * 2)
+        self._patience[change] = wait
+        self._plans.hold(change, time.monotonic() + max(wait, seconds))
+
     async def _read(self) -> None:
         if self._read_to is None:
-            self._read_to = self._saved = await self._bridge.call(self._posts.cursor)
+            cursor = await self._bridge.call(self._posts.cursor)
             # What waits for its next day was touched long before the cursor.
             for change in await self._bridge.call(self._posts.awake):
                 self._plans.add(change)
+            self._read_to = self._saved = cursor
         while True:
             changes, upto = await self._bridge.call(self._posts.touched, self._read_to)
             if upto == self._read_to:

@@ -7,12 +7,14 @@ import json
 import time
 from dataclasses import replace
 
+import pytest
 import shown_changes as shown
 from slack_face_world import faced, facing
 from slack_schema import wrong_with_message, wrong_with_view
 from slack_world import OPS, until
 
 from bot.changes.views import ChangeView
+from bot.errors import TrailError
 from bot.slack.posts import Posted, Posts, metadata
 from bot.store.tables import Change
 
@@ -116,6 +118,38 @@ def test_a_lost_answer_tells_no_channel_twice(tmp_path):
         await asyncio.sleep(2)
 
         assert len(loud(s, "drills")) == len(loud(s, "ops")) == 1
+
+    scene(body)(tmp_path)
+
+
+@pytest.mark.parametrize("error", [TrailError("The database is away."), RuntimeError("a defect")])
+def test_a_change_that_cannot_be_shown_does_not_silence_the_others(tmp_path, error):
+    """Those that were due with it are shown at once, and it follows when it can be."""
+
+    async def body(s):
+        looked, broken = [], ["c1"]
+        plain = s.desk.view
+
+        def view(change):
+            looked.append((change, time.monotonic()))
+            if change in broken:
+                raise error
+            return plain(change)
+
+        s.desk.view = view
+        s.leads[0] = False
+        for name in ("c1", "c2", "c3"):
+            s.desk.put(shown.change(id=name, title=f"Move of {name}", approval=shown.alone(id=f"d{name}")))
+        s.leads[0] = True
+        await until(lambda: len(s.shown()) == 2)
+        await until(lambda: sum(change == "c1" for change, _ in looked) >= 4)
+        assert not any("Move of c1" in json.dumps(m) for m in s.shown())
+        tried = [at for change, at in looked if change == "c1"]
+        assert tried[-1] - tried[-2] > 1.5 > tried[1] - tried[0]
+
+        broken.clear()
+        await until(lambda: len(s.shown()) == 3, seconds=12)
+        assert "Move of c1" in json.dumps(s.shown()[-1])
 
     scene(body)(tmp_path)
 
