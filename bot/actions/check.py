@@ -117,7 +117,7 @@ def _judge_lost(args: Args, seen: Seen) -> Verdict:
 
 
 def _describe_lost(args: Args) -> str:
-    return "Count the payments that customers were promised and no database holds"
+    return "Count the payments that customers were promised and that are not where production is written now"
 
 
 SMOKE = Action(

@@ -114,7 +114,11 @@ class Desk:
                 ).first()
                 if run is None:
                     raise Refused("This change has no run.", then="See /runs.")
-                ask_to_stop(record, run, how, person)
+                change = record.session.get_one(Change, change_id)
+                vouched = (
+                    signed.evidence(change=change.id, choice=how, digest=change.digest) if signed else {}
+                )
+                ask_to_stop(record, run, how, person, face=face, approval=vouched)
         except SignalboxError as error:
             self.refuse_click(person, f"{how} {change_id}", str(error), face)
             return Answer(str(error))

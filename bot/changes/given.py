@@ -42,7 +42,7 @@ class Given:
         if self.reason:
             approval["reason"] = self.reason
         if self.signed:
-            approval |= {"key": self.signed.key, "signature": self.signed.signature.hex()}
+            approval = self.signed.evidence(**approval)
         return Event(
             name=Name.VOTE_CAST,
             actor=self.person,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bot.clock import iso
 from bot.engine.moves import State
 from bot.errors import Refused
@@ -37,8 +39,19 @@ def answer(record: Record, decision: Decision, result: str, person: str, now: fl
     record.add(Event(name=name, actor=person, change=run.change, run=run.id, step=row.step, detail=detail))
 
 
-def ask_to_stop(record: Record, run: Run, how: str, person: str) -> None:
-    """Write the wish into the run's row, where the engine reads it between visits. Raises Refused."""
+def ask_to_stop(
+    record: Record,
+    run: Run,
+    how: str,
+    person: str,
+    *,
+    face: str = "slack",
+    approval: Mapping[str, str] | None = None,
+) -> None:
+    """Write the wish into the run's row, where the engine reads it between visits. Raises Refused.
+
+    `approval` is what the person signed, with the signature, where nobody else vouches for them.
+    """
     if run.state not in ("running", "rolling_back", "standing") or run.stop:
         raise Refused(
             f"This run is {run.state.replace('_', ' ')}{' and stopping' if run.stop else ''} already."
@@ -53,5 +66,13 @@ def ask_to_stop(record: Record, run: Run, how: str, person: str) -> None:
     run.stop = how
     record.session.add(run)
     record.add(
-        Event(name=Name.RUN_STOPPING, actor=person, change=run.change, run=run.id, detail={"how": how})
+        Event(
+            name=Name.RUN_STOPPING,
+            actor=person,
+            change=run.change,
+            run=run.id,
+            face=face,
+            detail={"how": how},
+            approval=dict(approval or {}),
+        )
     )

@@ -23,6 +23,10 @@ _OUTCOME = {
 
 
 _FENCED = "Production runs in {to}. {old} is fenced; what waited for that is being done."
+_RECONCILE = (
+    "{lost} payments that customers were promised are not in {to}. {old} may still hold them until Aurora rebuilds "
+    "its clusters there: keep the snapshots rds:unplanned-global-failover-…, and reconcile before a failback."
+)
 _OPEN_ENDS = {"skipped": "skipped", "unconfirmed": "not confirmed"}
 _WATCHED = (
     "{old} could not be fenced yet: it is watched, and closed for writes the moment it answers. Until then it may "
@@ -55,15 +59,14 @@ def report_of(
     objective = estate.objectives
     planned = change.kind.endswith("planned")
     figures = [
-        Figure(
-            "Recovery time", f"{span(total)} of {span(objective.rto_seconds)}", total <= objective.rto_seconds
-        ),
+        *(_planned_times(rows) if planned else [_recovery(total, objective.rto_seconds)]),
         *(
             _rpo_figure(name, seconds, objective.rpo_seconds, heartbeats.get(name), planned=planned)
             for name, seconds in rpo
         ),
-        Figure("Payments lost", lost, met=True if lost == "0" else None),
+        Figure("Payments lost", lost, met=None if not lost.isdigit() else lost == "0"),
     ]
+    places = {"to": plan.request.get("to", "the target"), "old": plan.request.get("from", "the old Region")}
     titles = {step.id: step.title or step.id for step in plan.steps}
     notes, open_ends = [], [row for row in rows if row.state in _OPEN_ENDS]
     fenced = any(row.step == "fence/standing" and row.state == "done" for row in rows)
@@ -74,6 +77,8 @@ def report_of(
         if not fenced:
             words = _WATCHED if run.state == "standing" else _UNFENCED
             notes.append(words.format(old=plan.request.get("from", "the old Region")))
+    if lost.isdigit() and lost != "0" and not planned:
+        notes.append(_RECONCILE.format(lost=lost, **places))
     notes += [f"{titles.get(row.step, row.step)}: {_open_end(row)}" for row in open_ends]
     notes += [_review(d) for d in decisions if d.kind == "review"]
     if run.state in ("aborted", "preempted"):
@@ -83,7 +88,6 @@ def report_of(
             if row.state in ("active", "held")
         ]
     moved = run.state in ("done", "standing")
-    places = {"to": plan.request.get("to", "the target"), "old": plan.request.get("from", "the old Region")}
     return ReportView(
         outcome=(_FENCED if fenced and run.state == "standing" else _OUTCOME[run.state]).format(**places),
         figures=tuple(figures) if moved else (),
@@ -101,6 +105,19 @@ def report_of(
             if row.started_at is not None and row.ended_at is not None
         ),
     )
+
+
+def _recovery(seconds: float, objective: int) -> Figure:
+    return Figure("Recovery time", f"{span(seconds)} of {span(objective)}", seconds <= objective)
+
+
+def _planned_times(rows: Sequence[StepRow]) -> list[Figure]:
+    """Of a planned move nobody had to recover: what customers felt is how long writes paused."""
+    stopped = [row.started_at for row in rows if row.step == "fence/workloads" and row.started_at is not None]
+    written = [row.ended_at for row in rows if row.step.startswith("write/") and row.ended_at is not None]
+    if not stopped or not written:
+        return []
+    return [Figure("Writes paused", f"for {span(max(written) - min(stopped))}, as far as was seen", None)]
 
 
 def _review(decision: Decision) -> str:
@@ -177,7 +194,8 @@ def _rpo_figure(
         return Figure(f"Data lost, {name}", known, None)
     if seconds is None:
         return Figure(f"Data lost, {name}", "unknown: no heartbeat was found", None)
-    return Figure(f"Data lost, {name}", f"{seconds:.1f} s of {span(objective)}", seconds <= objective)
+    told = f"{seconds:.1f} s" if seconds < 60 else span(seconds)
+    return Figure(f"Data lost, {name}", f"{told} of {span(objective)}", seconds <= objective)
 
 
 def _lost(evidence: dict[str, dict[str, Any]], plan: Plan) -> str:

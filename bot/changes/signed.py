@@ -32,6 +32,10 @@ class Signed:
     key: str
     signature: bytes
 
+    def evidence(self, **what: str) -> dict[str, str]:
+        """What was signed with key and signature, for the trail."""
+        return {**what, "key": self.key, "signature": self.signature.hex()}
+
 
 def vote_statement(decision: str, choice: str, person: str, digest: str, reason: str) -> bytes:
     """What a person signs to answer a question; `digest` is the decision's own."""

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 FRESH_SECONDS = 20.0
 """Wall seconds for which an observation counts as being of now."""
 _AGAIN_SECONDS = 4.0
+TELL_SECONDS = 60.0
+"""Of the calendar: how old what the card tells may be; another order of doing is told at once."""
 
 
 @dataclass
@@ -59,7 +61,37 @@ class Watch:
         request = Request.from_json(json.loads(change.request))
         planned = self.planner.plan(self.estates.now, request, like=shown)
         self.planner.kept[change.id] = planned
+        self._tell_what_is_seen(change, shown, planned)
         return planned
+
+    def _tell_what_is_seen(self, change: Change, shown: Plan, planned: Planned) -> None:
+        """Keep the words on the card true: what is seen beside the same plan changes while people read."""
+        fresh = planned.plan
+        if fresh is None or fresh.digest != shown.digest:
+            return
+        seen_ms = int(shown.facts.get("seen_ms", shown.facts["at_ms"]))
+        same = shown.facts.get("order") == fresh.facts.get("order")
+        if same and fresh.facts["at_ms"] - seen_ms < 1000 * TELL_SECONDS:
+            return
+        # What the bounds were reckoned from stays as it was when they were approved.
+        facts = {**fresh.facts, "at_ms": shown.facts["at_ms"], "seen_ms": fresh.facts["at_ms"]}
+        with self.trail.record() as record:
+            row = record.session.get_one(Change, change.id, with_for_update=True)
+            if row.state != "proposed" or row.digest != shown.digest:
+                record.add(Event(name=Name.CHANGE_SEEN, change=change.id, detail={"too_late": True}))
+                return
+            row.plan = shown.model_copy(update={"facts": facts}).model_dump_json()
+            record.session.add(row)
+            record.add(
+                Event(
+                    name=Name.CHANGE_SEEN,
+                    change=change.id,
+                    detail={
+                        "order": str(fresh.facts.get("order")),
+                        "losses": list(fresh.facts["losses"])[:20],
+                    },
+                )
+            )
 
     def expire(self) -> None:
         """Close the questions whose time is over."""

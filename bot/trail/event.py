@@ -22,6 +22,7 @@ class Name(StrEnum):
     COMMAND_REFUSED = "person:command:refused"
     CLICK_REFUSED = "person:click:refused"
     CHANGE_PLANNED = "change:plan:proposed"
+    CHANGE_SEEN = "change:plan:seen"
     CHANGE_DRY_RUN = "change:plan:shown"
     DECISION_OPENED = "decision:question:opened"
     VOTE_CAST = "decision:vote:cast"

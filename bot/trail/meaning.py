@@ -46,12 +46,14 @@ class Meaning:
             case "decision:question:opened" if approval:
                 self._asked[approval["decision"]] = approval
             case "decision:vote:cast":
-                self._signed(seq, record, actor, approval)
+                self._signed(seq, record, actor, approval, "decision")
                 self._voted(seq, uid, actor, approval)
             case "decision:glass:broken":
                 self._glass(seq, int(record.get("time", 0)), uid, actor, approval)
             case "decision:question:decided":
                 self._decided(seq, approval)
+            case "run:stop:asked":
+                self._signed(seq, record, actor, approval, "change")
             case "run:plan:started":
                 self._started(seq, run, approval, detail)
             case "call:outside:intent":
@@ -72,12 +74,14 @@ class Meaning:
         elif choice in ("approve", "close"):
             self._votes.setdefault(approval["decision"], set()).add(actor)
 
-    def _signed(self, seq: int, record: Mapping[str, Any], actor: str, approval: Mapping[str, Any]) -> None:
+    def _signed(
+        self, seq: int, record: Mapping[str, Any], actor: str, approval: Mapping[str, Any], about: str
+    ) -> None:
         """A terminal vouches for nobody: an answer given there stands on its signature alone."""
         if record.get("src_endpoint", {}).get("name") != _TERMINAL:
             return
         statement = {"signalbox": "decision/1", "person": actor, "reason": approval.get("reason", "")}
-        statement |= {key: approval.get(key, "") for key in ("decision", "choice", "digest")}
+        statement |= {key: approval.get(key, "") for key in (about, "choice", "digest")}
         try:
             key = load_ssh_public_key(str(approval["key"]).encode())
             if not isinstance(key, Ed25519PublicKey):

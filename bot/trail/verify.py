@@ -67,7 +67,8 @@ class Report:
             )
         if self.incomplete:
             return f"Incomplete: {self.incomplete}"
-        open_ones = f" {self.reviews} break-glass reviews are open." if self.reviews else ""
+        count = "1 review" if self.reviews == 1 else f"{self.reviews} reviews"
+        open_ones = f" Open: {count} of a break-glass." if self.reviews else ""
         return f"Verified: {self.rows} rows, unbroken; head {self.head[:16]}.{open_ones}"
 
     def as_json(self) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "invariants"))
 
-from house import EAST, LEAD, LEAD2, WEST, House, house
+from house import EAST, LEAD, LEAD2, ONCALL, WEST, House, house
 
 from bot.errors import Throttled, Unreachable
 from bot.store.database import Database
@@ -219,3 +219,17 @@ def test_the_target_that_goes_dark_in_mid_run_holds_and_can_be_left(box: House) 
     assert box.drive(back) == "done"
     assert box.world.denied[WEST]
     assert box.verified().exit_code == 0
+
+
+def test_a_way_back_that_holds_can_be_seen_and_left(box: House) -> None:
+    """The Region goes dark while its fence is being taken away: the hold is shown, and everything else too."""
+    change = box.approved(NOW)
+    box.drive(change, lambda: box.world.denied[EAST], by=1)
+    box.world.dark.add(EAST)
+    assert box.desk.stop(change, "rollback", ONCALL).counted
+    box.drive(change, lambda: any(step.startswith("undo:") for step in box.holds(change)))
+    assert any(hold.step.startswith("undo:") for hold in box.see(change).holds)
+    assert [c.id for c in box.desk.changes()] == [change]
+    assert box.desk.stop(change, "abort", ONCALL).counted
+    assert box.drive(change) == "aborted"
+    assert box.see(change).state == "aborted"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hand_clock import HandClock
 
-from bot.changes.signed import vote_statement
+from bot.changes.signed import stop_statement, vote_statement
 from bot.store.database import Database
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
@@ -70,7 +70,7 @@ def test_a_break_glass_after_its_time_is_honest_and_its_review_is_counted(
     trail.note(*broken())
     report = verify_database(database_url)
     assert (codes(report), report.reviews) == ([], 1)
-    assert "1 break-glass reviews are open" in report.words()
+    assert "Open: 1 review of a break-glass" in report.words()
     trail.note(*closing("U2", "U3"))
     report = verify_database(database_url)
     assert (codes(report), report.reviews) == ([], 0)
@@ -134,4 +134,21 @@ def test_an_answer_at_a_terminal_stands_on_its_signature(
         del approval["key"], approval["signature"]
     vote = Event(name=Name.VOTE_CAST, actor=actor, change="c", face="terminal", approval=approval)
     Trail(database, clock).note(*asked(clock), vote)
+    assert codes(verify_database(database_url)) == (["signature-wrong"] if altered else [])
+
+
+@pytest.mark.parametrize("altered", ["", "choice", "actor", "unsigned"])
+def test_a_stop_at_a_terminal_stands_on_its_signature(
+    database: Database, database_url: str, clock: HandClock, altered: str
+) -> None:
+    """Rolling back and aborting without Slack are signed as answers are."""
+    signature = KEY.sign(stop_statement("c", "abort", "U2", "x")).hex()
+    approval = {"change": "c", "choice": "abort", "digest": "x", "key": PUBLIC, "signature": signature}
+    if altered == "choice":
+        approval["choice"] = "rollback"
+    if altered == "unsigned":
+        approval = {}
+    actor = "U3" if altered == "actor" else "U2"
+    stop = Event(name=Name.RUN_STOPPING, actor=actor, change="c", face="terminal", approval=approval)
+    Trail(database, clock).note(*asked(clock), stop)
     assert codes(verify_database(database_url)) == (["signature-wrong"] if altered else [])
