@@ -37,7 +37,6 @@ _ACCOUNT_WIDE = frozenset({"route53"})
 
 CHANGE_SECONDS = 1.0
 """Longest that a change waits for its turn. It leaves then all the same: there are few, and they matter."""
-_LONGEST_SECONDS = 30.0
 _GRAIN_SECONDS = 0.001
 """Less is no wait: sums of seconds since 1970 are not more exact."""
 _SLOWEST = 1 / 4
@@ -46,8 +45,10 @@ _RECOVERY_SECONDS = 4.0
 
 
 class Bucket:
-    """Grants calls in turn; times are the caller's, seconds of one clock. Thread-safe.
+    """Grants calls in turn; times are the caller's, seconds of one calendar, each read after the last was used.
 
+    One that is earlier than the last says that the calendar was set back: then all goes on as if no time had
+    passed.
     In every window of t seconds at most `burst + per_second × t` reads are granted. Every grant moves the
     next one on by 1/rate; what was not used is saved up to the burst.
     """
@@ -57,50 +58,53 @@ class Bucket:
         self._saved = (rate.burst - 1) / rate.per_second
         self._next = float("-inf")
         self._share, self._slowed = 1.0, float("-inf")
-        self._lock = threading.Lock()
+        self._seen = float("-inf")
 
     def take(self, now: float, most: float) -> float | None:
         """Seconds to wait before calling; None, and nothing taken, when that were more than `most`."""
-        with self._lock:
-            turn = self._turn(now)
-            if turn - now > most + _GRAIN_SECONDS:
-                return None
-            self._next = turn + 1 / (self._rate.per_second * self._pace(now))
-            return max(0.0, turn - now)
+        turn = self._turn(now)
+        if turn - now > most + _GRAIN_SECONDS:
+            return None
+        self._next = turn + 1 / (self._rate.per_second * self._pace(now))
+        return max(0.0, turn - now)
 
     def take_anyway(self, now: float, most: float) -> float:
         """Seconds to wait, `most` at the most: what is taken too early is missing later."""
-        with self._lock:
-            turn = self._turn(now)
-            self._next = turn + 1 / self._rate.per_second
-            return min(max(0.0, turn - now), most)
+        turn = self._turn(now)
+        self._next = turn + 1 / self._rate.per_second
+        return min(max(0.0, turn - now), most)
 
     def slow_down(self, now: float) -> None:
         """AWS says that it is too much: half of it from now on, which is made up for in some seconds.
 
         Calls that left together are throttled together, so that counts once a second.
         """
-        with self._lock:
-            if 0 <= now - self._slowed < _AGAIN_SECONDS:
-                return
-            self._share = max(_SLOWEST, self._pace(now) / 2)
-            self._slowed = now
-            self._next = max(self._next, now)
+        self._look(now)
+        if now - self._slowed < _AGAIN_SECONDS:
+            return
+        self._share = max(_SLOWEST, self._pace(now) / 2)
+        self._slowed = now
+        self._next = max(self._next, now)
 
     def _turn(self, now: float) -> float:
-        # A clock that was set back would otherwise have everyone wait until it is as late again.
-        if self._next - now > _LONGEST_SECONDS:
-            self._next = now
+        self._look(now)
         return max(self._next, now - self._saved)
+
+    def _look(self, now: float) -> None:
+        # Otherwise everyone would wait until the calendar is as late again, be it set back by seconds or hours.
+        if now < self._seen:
+            self._next -= self._seen - now
+            self._slowed -= self._seen - now
+        self._seen = now
 
     def _pace(self, now: float) -> float:
         """The share of the rate that is used now."""
-        rested = max(0.0, now - self._slowed) / _RECOVERY_SECONDS
+        rested = (now - self._slowed) / _RECOVERY_SECONDS
         return min(1.0, self._share * 2 ** min(rested, 10.0))
 
 
 class Rates:
-    """Waits for a call's turn, in seconds of the calendar: a sandbox's AWS is as fast as its clock."""
+    """Waits for a call's turn, in seconds of the calendar: a sandbox's AWS is as fast as its clock. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -109,7 +113,9 @@ class Rates:
 
     def read(self, service: str, region: str, most: float) -> None:
         """Wait for a read's turn. Raises Unreachable, at once, when it does not come within `most` seconds."""
-        seconds = self._bucket(service, region).take(self._clock.now(), most)
+        # The time is read under the lock: what another thread read earlier must not look like a calendar set back.
+        with self._lock:
+            seconds = self._bucket(service, region).take(self._clock.now(), most)
         if seconds is None:
             place = "" if service in _ACCOUNT_WIDE else f" in {region}"
             raise Unreachable(f"Too many questions to {_TOLD.get(service, service)}{place} at once.")
@@ -117,11 +123,14 @@ class Rates:
 
     def change(self, service: str, region: str) -> None:
         """Wait a second at most for a change's turn."""
-        self._wait(self._bucket(service, region).take_anyway(self._clock.now(), CHANGE_SECONDS))
+        with self._lock:
+            seconds = self._bucket(service, region).take_anyway(self._clock.now(), CHANGE_SECONDS)
+        self._wait(seconds)
 
     def throttled(self, service: str, region: str) -> None:
         """AWS has throttled a call of this service."""
-        self._bucket(service, region).slow_down(self._clock.now())
+        with self._lock:
+            self._bucket(service, region).slow_down(self._clock.now())
 
     def _wait(self, seconds: float) -> None:
         if seconds > _GRAIN_SECONDS:
@@ -129,7 +138,6 @@ class Rates:
 
     def _bucket(self, service: str, region: str) -> Bucket:
         key = (service, "" if service in _ACCOUNT_WIDE else region)
-        with self._lock:
-            if key not in self._buckets:
-                self._buckets[key] = Bucket(RATES.get(service, _USUAL))
-            return self._buckets[key]
+        if key not in self._buckets:
+            self._buckets[key] = Bucket(RATES.get(service, _USUAL))
+        return self._buckets[key]

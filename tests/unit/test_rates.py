@@ -13,6 +13,8 @@ from bot.errors import Unreachable
 from bot.world.rates import CHANGE_SECONDS, RATES, Bucket, Rate, Rates
 
 RATE = Rate(5, 10)
+LEGAL = 6.0
+"""Longest that a read of these tests would wait for its turn."""
 STEPS = st.lists(
     st.tuples(st.floats(0, 3), st.floats(0, 6), st.sampled_from(["take", "take", "take", "slow"])),
     max_size=80,
@@ -112,12 +114,61 @@ def test_throttles_never_stop_everything() -> None:
 
 
 def test_a_clock_that_is_set_back_stops_nobody() -> None:
-    """An hour earlier on the calendar is no reason to wait an hour."""
-    bucket = Bucket(RATE)
-    for _ in range(20):
-        bucket.take(10_000, 60)
+    """Be it by an hour or by seconds: the turn is where it was, and a throttle before it is made up for in time."""
+    for back in (0, 0.5, 20, 3600):
+        bucket = Bucket(RATE)
+        for _ in range(20):
+            bucket.take(10_000, 60)
+        bucket.slow_down(10_000)
+        assert bucket.take(10_000 - back, 5) == pytest.approx(2.0 + 0.2)
+        assert [bucket.take(10_000 - back + 100, 0) for _ in range(10)] == pytest.approx([0] * 10, abs=1e-6)
 
-    assert bucket.take(10_000 - 3600, 5) == 0
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.floats(0, 3), st.floats(-4000, 4000)),
+            st.floats(0, LEGAL),
+            st.sampled_from(["take", "take", "take", "slow"]),
+        ),
+        max_size=80,
+    ),
+    st.one_of(st.floats(-60, 60), st.floats(-100_000, 100_000)),
+)
+def test_after_any_jump_of_the_clock_a_read_passes_within_the_legal_wait(
+    steps: list[tuple[float, float, str]], jump: float
+) -> None:
+    """Back by seconds or days, or ahead, in the middle of whatever: nobody waits longer than for the next free turn."""
+    bucket, now = Bucket(RATE), 1_000_000.0
+    for passed, most, what in steps:
+        now += passed
+        if what == "slow":
+            bucket.slow_down(now)
+        elif (wait := bucket.take(now, most)) is not None:
+            assert wait <= most + 2e-3
+
+    assert bucket.take(now + jump, LEGAL + 4 / RATE.per_second) is not None
+
+
+@given(STEPS, st.lists(st.floats(0, 5000), min_size=80, max_size=80))
+def test_a_clock_that_is_set_back_grants_what_one_that_stands_still_does(
+    steps: list[tuple[float, float, str]], jumps: list[float]
+) -> None:
+    """Neither more nor less: each jump back counts as no time at all."""
+    bucket, other, now, behind = Bucket(RATE), Bucket(RATE), 1_000_000.0, 0.0
+    for (passed, most, what), jump in zip(steps, jumps, strict=False):
+        if jump < 2500:
+            now += passed
+        else:
+            behind += jump
+        # Away from the edge, where sums of seconds decide.
+        patient = round(most) + 0.05
+        if what == "slow":
+            bucket.slow_down(now - behind)
+            other.slow_down(now)
+        else:
+            one, two = bucket.take(now - behind, patient), other.take(now, patient)
+            assert (one is None, one or 0) == (two is None, pytest.approx(two or 0, abs=1e-4))
 
 
 def test_changes_wait_a_second_at_most() -> None:
