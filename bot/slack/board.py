@@ -28,6 +28,9 @@ GIVE_UP = Option(
     "The run is closed with its work undone: nobody closes the old Region when it comes back.",
 )
 LINES_OF_A_PHASE = 8
+STANDING_FENCE = "fence/standing"
+"""The step that waits for the old Region and closes it: what other fence steps tried is so once it is done."""
+
 _DISARMED = "Another change took its place. Its rollback is disarmed."
 _MARK = {"pending": "▫️", "active": "⏳", "held": "✋", "done": "✅", "skipped": "⏩", "unconfirmed": "⚠️"}
 _ON_TOP = {"active", "held", "unconfirmed"}
@@ -59,11 +62,12 @@ def board(view: ChangeView, run: RunView, now: float) -> b.Body:
             blocks.append(b.section(standing.meaning(run)))
     blocks.append(b.section("\n".join([_clock(view, run, now), _progress(steps)])))
     others = [s for s in steps if not _stands(s, run)]
-    if troubled := [s for s in others if s.state in {"held", "unconfirmed"}]:
+    closed = _closed_since(run)
+    if troubled := [s for s in others if s.state in {"held", "unconfirmed"} and s.id not in closed]:
         blocks += b.sections(["*Not seen done*", *(f"{_line(s, now)}{_why(s)}" for s in troubled)])
     if moving := [s for s in others if s.state == "active"]:
         blocks += b.sections(["*Now*", *(f"{_line(s, now)}{_why(s)}" for s in moving)])
-    blocks += _phases(others, now)
+    blocks += _phases(others, closed, now)
     if run.state in {"running", "standing"}:
         blocks += b.actions(_buttons(run), f"change:{view.id}")
     blocks.append(b.context(_small_print(run)))
@@ -76,7 +80,23 @@ def _stands(step: StepView, run: RunView) -> bool:
     return step.standing and step.state in {"active", "held"} and not run.ended_at
 
 
+def _closed_since(run: RunView) -> set[str]:
+    """Steps that went unseen, but what they tried is so by now: the watch saw the old Region fenced."""
+    fence = next((s for s in run.steps if s.id == STANDING_FENCE and s.state == "done"), None)
+    if fence is None:
+        return set()
+    hold = f"sync/hold/{standing.region_of(fence)}"
+    return {
+        s.id for s in run.steps if s.state == "unconfirmed" and (s.id.startswith("fence/") or s.id == hold)
+    }
+
+
 def _clock(view: ChangeView, run: RunView, now: float) -> str:
+    if view.kind.endswith("planned"):
+        # Nothing was down when it was asked for: no time to recover in, only how long it takes.
+        taken = (run.settled_at or run.ended_at or now) - run.started_at
+        ended = run.settled_at or run.ended_at
+        return f"⏱️ Took *{span(taken)}*" if ended else f"⏱️ Running for *{span(taken)}*"
     since = view.clock_started or run.started_at
     taken = (run.settled_at or run.ended_at or now) - since
     left = view.rto_objective - taken
@@ -96,35 +116,44 @@ def _clock(view: ChangeView, run: RunView, now: float) -> str:
 def _progress(steps: list[StepView]) -> str:
     ended = sum(s.state in _ENDED for s in steps)
     part = round(10 * ended / len(steps)) if steps else 0
-    return f"{'▰' * part}{'▱' * (10 - part)}  *{ended} of {len(steps)}* steps"
+    done = sum(s.state == "done" for s in steps)
+    return f"{'▰' * part}{'▱' * (10 - part)}  *{done} of {len(steps)}* steps done{_not_done(steps)}"
 
 
-def _phases(steps: list[StepView], now: float) -> list[b.Block]:
+def _not_done(steps: list[StepView]) -> str:
+    """What ended without being done, counted apart: nobody may take it for done."""
+    unseen, skipped = (sum(s.state == state for s in steps) for state in ("unconfirmed", "skipped"))
+    return (f", {unseen} not seen" if unseen else "") + (f", {skipped} skipped" if skipped else "")
+
+
+def _phases(steps: list[StepView], closed: set[str], now: float) -> list[b.Block]:
     """A paragraph for each phase that has begun, without what stands on top; a line for the others."""
     begun: list[b.Block] = []
     to_come: list[str] = []
     for phase, group in _by_phase(steps).items():
         name = escape(phase.replace("_", " ").capitalize()) or "Steps"
-        ended = sum(s.state in _ENDED for s in group)
+        done = sum(s.state == "done" for s in group)
         if all(s.state == "pending" for s in group):
             count = f"{len(group)} steps" if len(group) > 1 else "1 step"
             lock = "  🔒 _no way back after the first_" if any(s.commits for s in group) else ""
             to_come.append(f"▫️ {name} · {count}{lock}")
-        elif ended == len(group) > LINES_OF_A_PHASE:
+        elif done == len(group) > LINES_OF_A_PHASE:
             begun.append(b.section(f"*{name}*\n✅ all {len(group)} steps{_took(group)}"))
         else:
             moving = sum(s.state == "active" for s in group)
-            count = f" · {ended} of {len(group)} done" + (f", {moving} under way" if moving else "")
-            begun += b.sections([f"*{name}*{count}", *_lines(group, now)])
+            under_way = f", {moving} under way" if moving else ""
+            count = f" · {done} of {len(group)} done{_not_done(group)}{under_way}"
+            begun += b.sections([f"*{name}*{count}", *_lines(group, closed, now)])
     return begun + (b.sections(["*To come*", *to_come]) if to_come else [])
 
 
-def _lines(group: list[StepView], now: float) -> list[str]:
-    quiet = [s for s in group if s.state not in _ON_TOP]
+def _lines(group: list[StepView], closed: set[str], now: float) -> list[str]:
+    quiet = [s for s in group if s.state not in _ON_TOP or s.id in closed]
+    lines = {s.id: _line(s, now) + ("  _it is fenced since_" if s.id in closed else "") for s in quiet}
     if len(quiet) <= LINES_OF_A_PHASE:
-        return [_line(s, now) for s in quiet]
+        return list(lines.values())
     latest = [s for s in quiet if s.state != "pending"][-3:]
-    return [*(_line(s, now) for s in latest), f"… and {len(quiet) - len(latest)} more"]
+    return [*(lines[s.id] for s in latest), f"… and {len(quiet) - len(latest)} more"]
 
 
 def _line(step: StepView, now: float) -> str:

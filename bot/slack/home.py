@@ -93,9 +93,9 @@ def _open(change: ChangeView, now: float) -> str:
     if change.run is not None and change.run.state == "standing":
         lines += ["*On watch*", *standing.lines(change, change.run, settled=True)]
     elif change.run is not None:
-        ended = sum(s.state in {"done", "skipped", "unconfirmed"} for s in change.run.steps)
+        done = sum(s.state == "done" for s in change.run.steps)
         since = change.clock_started or change.run.started_at
-        lines.append(f"{ended} of {len(change.run.steps)} steps, {span(now - since)} so far")
+        lines.append(f"{done} of {len(change.run.steps)} steps done, {span(now - since)} so far")
     if held:
         lines.append("✋ *It waits for a person to decide.*")
     where = f"in <#{change.channel}>" if change.thread and change.channel.startswith("C") else ""

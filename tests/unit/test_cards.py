@@ -299,6 +299,52 @@ def test_a_standing_board_does_not_change_by_time_alone():
     )
 
 
+def unseen_fence(watch: str) -> Any:
+    """A run whose old Region did not answer the fence's steps; the watch over it stands as said."""
+    ids = ("sync/hold/us-east-1", "sync/hold/us-west-2", "fence/network", "fence/confirm")
+    unseen = [
+        replace(shown.step(i, "fence", "unconfirmed", f"Do {name}"), id=name) for i, name in enumerate(ids)
+    ]
+    before = shown.standing()
+    last = replace(before.run.steps[-1], id="fence/standing", phase="standing", state=watch)
+    return replace(before, run=replace(before.run, steps=(*unseen, before.run.steps[0], last)))
+
+
+def test_a_step_that_was_not_seen_done_is_not_counted_as_done():
+    """The phase and the whole run say how many were seen, how many were not, and how many were left out."""
+    view = unseen_fence("active")
+    skipped = replace(view.run.steps[4], state="skipped", phase="fence")
+    text = json.dumps(board_of(replace(view, run=replace(view.run, steps=(*view.run.steps[:4], skipped)))))
+
+    assert "*Fence* \\u00b7 0 of 5 done, 4 not seen, 1 skipped" in text
+    assert "*0 of 5* steps done, 4 not seen, 1 skipped" in text
+
+
+@pytest.mark.parametrize(
+    ("watch", "trouble"),
+    [("active", ["sync/hold/us-east-1", "sync/hold/us-west-2", "fence/network", "fence/confirm"]),
+     ("done", ["sync/hold/us-west-2"])],
+)  # fmt: skip
+def test_a_fence_that_went_unseen_is_no_trouble_once_the_watch_has_closed_the_region(watch, trouble):
+    """What was tried is so by then; the steps stay in their phase's list."""
+    blocks = [b["text"]["text"] for b in board_of(unseen_fence(watch))["blocks"] if b["type"] == "section"]
+    top = "".join(t for t in blocks if t.startswith("*Not seen done*"))
+    phase = "".join(t for t in blocks if t.startswith("*Fence*"))
+    every = ("sync/hold/us-east-1", "sync/hold/us-west-2", "fence/network", "fence/confirm")
+
+    assert [name for name in every if f"Do {name}" in top] == trouble
+    assert [name for name in every if f"Do {name}" in phase] == [n for n in every if n not in trouble]
+
+
+@pytest.mark.parametrize("make", [shown.running, shown.standing, shown.done])
+def test_a_planned_move_has_no_recovery_clock(make):
+    """Nothing was down: it only says how long it takes."""
+    text = json.dumps(board_of(replace(make(), kind="failover-planned"), T0 + 4000))
+
+    assert not any(words in text for words in ("left of", "over*", "Recovered", "allowed"))
+    assert ("Running for *1 h 5 min*" in text) == (make is shown.running)
+
+
 def test_a_standing_steps_question_says_that_the_look_out_goes_on():
     """People need not hurry because of it, and what waits is named."""
     view = shown.held()
