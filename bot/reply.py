@@ -8,9 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Text:
-    """Words for the person who asked, in Slack's mrkdwn without mentions."""
+    """Words for the person who asked, in Slack's mrkdwn without mentions; `ok` is false when it was refused."""
 
     text: str
+    ok: bool = True
 
 
 @dataclass(frozen=True)

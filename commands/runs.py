@@ -27,7 +27,8 @@ def runs(verb: Literal["list", "show", "abort"] = "list", change: str = "", *, c
     if seen is None:
         raise UsageError(f"There is no change {change!r}.", then="/runs lists them.")
     if verb == "abort":
-        return Text(call.desk.stop(change, "abort", call.caller.person, call.caller.face).text)
+        answer = call.desk.stop(change, "abort", call.caller.person, call.caller.face)
+        return Text(answer.text, ok=answer.counted)
     steps = seen.run.steps + seen.run.back if seen.run else seen.plan
     return Table(
         title=f"{seen.title} ({seen.id}): {seen.state.replace('_', ' ')}",

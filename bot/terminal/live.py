@@ -50,7 +50,7 @@ def run_command(box: Replica, command: str, person: str, *, wait: bool, stay: bo
         print_reply(out, box.desk, reply)
         if isinstance(reply, Proposal) and wait and not reply.dry_run:
             return follow(out, box.desk, reply.change, stay=stay, lease_seconds=box.settings.lease_seconds)
-        return 0
+        return 1 if isinstance(reply, Text) and not reply.ok else 0
 
     if box.desk.estate.role(person) is None:
         raise NotAllowed(f"{person} is nobody in this estate.", then="Give your id with --as.")

@@ -354,6 +354,15 @@ def test_a_command_on_a_terminal_is_a_replica_that_does_not_stay(place: Path) ->
     assert not replica_name().startswith(TERMINAL)
 
 
+def test_a_stop_that_is_refused_is_no_success(at: House, place: Path) -> None:
+    """Exit code 1: without a signature nothing stops, and a script must not believe that it did."""
+    change = at.ask()
+    ended = bot(place, "run", f"/runs abort {change}", "--as", ONCALL)
+
+    assert ended.returncode == 1
+    assert "signalbox decide" in ended.stdout
+
+
 def test_a_change_that_ends_otherwise_is_no_success(at: House) -> None:
     """Exit code 1 for what was denied."""
     change = at.ask()
