@@ -34,7 +34,7 @@ def small_line(decision: DecisionView, now: float) -> str:
     """From when on, and who; empty where the glass may not be broken."""
     if decision.glass_at is None:
         return ""
-    who = mentions(decision.glass_by).replace(" and ", " or ") if decision.glass_by else "on-call"
+    who = _who(decision)
     if may_break(decision, now):
         return (
             f"🔨 *Nobody approved it in time.* {who} may start it alone now with *Break glass*. Every channel is "
@@ -44,6 +44,20 @@ def small_line(decision: DecisionView, now: float) -> str:
         f"If nobody approves by {moment(decision.glass_at)}, {who} may start it alone (break-glass), "
         "reviewed afterwards."
     )
+
+
+def open_line(decision: DecisionView) -> b.Body:
+    """The thread's word, from that time on, to those who may: an edited card notifies nobody."""
+    waited = span((decision.glass_at or decision.created_at) - decision.created_at)
+    yes = any(v.choice == "approve" for v in decision.votes)
+    since = f"Not enough people have approved for {waited}" if yes else f"Nobody has approved for {waited}"
+    who = _who(decision)
+    text = f"🔨 {since}: {who} may start it alone with *Break glass* on the card, reviewed afterwards."
+    return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
+def _who(decision: DecisionView) -> str:
+    return mentions(decision.glass_by).replace(" and ", " or ") if decision.glass_by else "on-call"
 
 
 def broken(view: ChangeView) -> DecisionView | None:

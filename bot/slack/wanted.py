@@ -48,6 +48,9 @@ def wanted(
             found.append(
                 Wanted(f"ask:{view.approval.id}", call_to_decide(view, view.approval), follows=False)
             )
+            if asked(view) and glass.may_break(view.approval, now):
+                said = glass.open_line(view.approval)
+                found.append(Wanted(f"glass-open:{view.approval.id}", said, follows=False))
         elif line := decided_line(view):
             found.append(Wanted(f"decided:{view.approval.id}", line, follows=False))
     if broken := glass.broken(view):

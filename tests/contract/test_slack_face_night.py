@@ -63,6 +63,28 @@ def test_the_button_appears_when_its_time_has_come(tmp_path):
     scene(body)(tmp_path)
 
 
+def test_who_may_break_the_glass_is_called_once_when_the_time_has_come(tmp_path):
+    """In the thread, since an edited card notifies nobody; not again by a change of the card or another process."""
+
+    async def body(s):
+        approval = shown.alone(id="d1", glass_at=time.time() + 1.5, created_at=time.time() - 178.5)
+        s.desk.put(shown.change(id="c1", approval=approval))
+        await until(lambda: _told(s, "must decide"))
+        assert _told(s, "Nobody has approved") == []
+        await until(lambda: _told(s, "Nobody has approved for 3 min: <@U0000ONCALL>"), seconds=12)
+        s.desk.put(replace(s.desk.views["c1"], warnings=("It changed",)))
+        await until(lambda: "It changed" in json.dumps(s.shown()[0]["blocks"]))
+        s.leads[0] = False
+        async with facing(s.here, _settings(s), s.database) as other:
+            other.desk.views = s.desk.views
+            other.desk.put(replace(s.desk.views["c1"], warnings=("It changed again",)))
+            await until(lambda: "It changed again" in json.dumps(s.shown()[0]["blocks"]))
+
+        assert len(_told(s, "Nobody has approved")) == 1
+
+    scene(body)(tmp_path)
+
+
 def test_a_broken_glass_is_told_once_in_every_channel_with_a_way_to_the_thread(tmp_path):
     """Also to those who do not follow the channel where it was asked."""
 

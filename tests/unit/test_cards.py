@@ -111,6 +111,7 @@ MESSAGES = {
         shown.running(approval=replace(shown.approved(), votes=(AT_TERMINAL,)))
     ),
     "glass-loud": lambda: glass.loud(shown.glass(), shown.broken(), LINK),
+    "glass-open": lambda: glass.open_line(shown.alone()),
     "preempted": lambda: cards.preempted_line(shown.preempted()),
     "review-open": lambda: review_card.review(shown.glass(), shown.review(), LINK),
     "review-half-closed": lambda: review_card.review(shown.glass(), shown.review(shown.closer()), LINK),
@@ -247,6 +248,26 @@ def test_the_glass_may_be_broken_from_its_time_on_only():
     )
     assert button["style"] == "danger"
     assert button["confirm"]["text"]["text"]
+
+
+def test_who_may_break_the_glass_is_called_once_when_they_may():
+    """Slack notifies nobody of an edited card; before the time, and once it is decided, nobody is called."""
+    view = shown.change(approval=shown.alone(glass_by=("U0000ONCALL", "U000ONCALL2")))
+
+    def called(view: Any, now: float) -> list[Any]:
+        return [w for w in wanted(view, now) if w.key == "glass-open:d4c1f00d"]
+
+    (now,) = called(view, T0 + 180)
+    assert now.body["text"] == (
+        "🔨 Nobody has approved for 3 min: <@U0000ONCALL> or <@U000ONCALL2> may start it alone with "
+        "*Break glass* on the card, reviewed afterwards."
+    )
+    assert now.thread
+    assert not now.follows
+    assert (
+        called(view, T0 + 179.9) == called(shown.glass(), T0 + 300) == called(shown.change(), T0 + 300) == []
+    )
+    assert called(replace(view, state="cancelled"), T0 + 300) == []
 
 
 def test_a_card_whose_glass_was_broken_says_so_loudest():
