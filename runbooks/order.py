@@ -58,7 +58,11 @@ def _of_silent(old: str, seen: RegionSeen) -> tuple[Order, str]:
     told = _told(seen)
     if writing(seen):
         lost = "What is paid there from now on is lost or must be reconciled by hand."
-        return "partitioned", f"{cannot}, but may still take payments: {told}. {lost} {then}"
+        head = f"{old} is not known to be dark: it may still take payments ({told}). {lost}"
+        return (
+            "partitioned",
+            f"{head} {cannot}. Customers get errors from the first step until the writers have moved. {then}",
+        )
     return "dark", f"{cannot}, and is quiet as far as is measured: {told}. {then}"
 
 

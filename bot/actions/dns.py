@@ -97,7 +97,7 @@ def _judge_answers(args: Args, seen: Seen) -> Verdict:
     found = seen["answers"]
     silent = route.silent(found)
     if away := route.elsewhere(found, args["addresses"]):
-        return waiting(f"{len(away)} answers still lead elsewhere ({away[0]})")
+        return waiting(f"{len(away)} answers do not yet lead to {args['to']} alone ({away[0]})")
     if not route.only(found, args["addresses"]):
         return unknown("no name server answers for every name")
     if silent and args["all"]:

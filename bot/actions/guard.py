@@ -114,7 +114,7 @@ def _judge_sent(args: Args, sent: dict[str, Any]) -> Verdict:
     if not sent["answers"]:
         return unknown(f"the name servers could not be asked: {sent['why']}")
     if away := route.elsewhere(sent["answers"], args["addresses"]):
-        return waiting(f"customers are still sent elsewhere ({'; '.join(away[:2])})")
+        return waiting(f"customers are not yet sent to {target} alone ({'; '.join(away[:2])})")
     if not route.only(sent["answers"], args["addresses"]):
         return unknown("no name server answers for every name")
     permille, quiet_ms, seconds = sent["permille"], sent["quiet_ms"], sent["seconds"]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from left_region import left, parted
 from memory_world import EAST, WEST, MemoryWorld
 
 from bot.facts.survey import survey
@@ -288,6 +289,29 @@ def test_losses_are_told_per_database_that_still_moves() -> None:
         "ledger: may lose 0.3 s of writes (lag now).",
     )
     assert "reporting is already written in us-west-2." in found.warnings
+
+
+def test_a_cluster_that_was_left_behind_is_no_writer_that_moved() -> None:
+    """Its own word is not enough: what the other Region wrote since is told as lost, whatever the lag says."""
+    world = parted()
+    found = judged(world, EAST)
+    assert found.blockers == ()
+    assert not found.already
+    assert found.losses == tuple(
+        f"{name}: unknown: {WEST} is not seen to follow {EAST}, and what {WEST} wrote since it was detached is "
+        f"not in {EAST}."
+        for name in world.estate.databases
+    )
+    for name in world.estate.databases:
+        told = f"{name} is written in {EAST}, but {WEST} is not seen to follow it"
+        assert any(w.startswith(told) for w in found.warnings)
+    assert any("already" in w for w in judged(left(), WEST).blockers)
+
+
+def test_a_dark_writer_that_the_target_sees_following_has_moved() -> None:
+    """It is the same global database: the target's view is enough, and nothing is lost a second time."""
+    world = led_west()
+    assert judged(world).losses == ()
 
 
 def led_west() -> MemoryWorld:

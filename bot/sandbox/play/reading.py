@@ -51,7 +51,17 @@ def fits(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     )
 
 
+_DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
+_PERSON = re.compile(r"<@([A-Z0-9]+)>")
+_BOLD = re.compile(r"(?<![\w*])\*([^*\n]+)\*(?![\w*])")
+
+
+def plain(text: str) -> str:
+    """Slack's markup as people see it on its page: dates as text, people by their id, bold without stars."""
+    return _BOLD.sub(r"\1", _PERSON.sub(r"@\1", _DATE.sub(r"\1", text)))
+
+
 def short(message: Mapping[str, Any], width: int = 160) -> str:
     """A message's beginning on one line."""
-    text = " ".join(str(message.get("text") or text_of(message)).split())
+    text = " ".join(plain(str(message.get("text") or text_of(message))).split())
     return text if len(text) <= width else f"{text[: width - 1]}…"
