@@ -45,7 +45,9 @@ def failover(
     request = as_approved(request, like)
     make = Steps.of(estate, survey, request, peaks, durations)
     found = preflight(estate, survey, request)
-    bounds = {BOUND: bound_seconds(make.moving, survey, estate, request, like)} if make.moving else {}
+    # What was written apart is lost whole: no number of seconds bounds it.
+    bounded = set(make.moving) - set(make.apart)
+    bounds = {BOUND: bound_seconds(make.moving, survey, estate, request, like)} if bounded else {}
     steps = _customers_first(make) if found.order in CUSTOMERS_FIRST else _limping(make, bounds)
     return Plan(
         runbook="failover@1",
@@ -72,22 +74,23 @@ def _customers_first(make: Steps) -> list[Step]:
     The old Region is fenced for as long as it takes: tried for a bounded time, then watched.
     """
     hold, hold_old = ready.hold_sync(make, make.to), ready.hold_sync(make, make.old)
-    start = _let_in(make, ())
-    stop = traffic.stop(make, ids(start))
+    closed = fencing.closed(make)
+    start = _let_in(make, ids(closed))
+    stop = traffic.stop(make, [*ids(closed), *ids(start)])
     answers = traffic.answers(make, [stop.id], every=False)
     drained = traffic.drained(make, [answers.id], on_fail="go_on")
     nodes = ready.nodes(make, [hold.id], on_fail="go_on")
     replicas = ready.replicas(make, [hold.id, *ids(nodes)])
     # Argo CD there is held at the same time and not before: a Region that is silent would cost that time twice.
     stopped = fencing.workloads(make, (), on_fail="go_on")
-    steps = [hold, *start, stop, answers, drained, *nodes, replicas, hold_old, stopped]
+    steps = [hold, *closed, *start, stop, answers, drained, *nodes, replicas, hold_old, stopped]
     if make.moving:
         network = fencing.network(make, (), on_fail="go_on")
         steps += [network, fencing.confirm(make, ["fence/workloads", network.id], on_fail="go_on")]
         # The guard itself looks for either proof, so it need not wait for attempts on a silent Region.
         steps.append(fencing.guard(make, "emptied", [stop.id]))
     promotions = promoting.promote(make, PROMOTION, ["guard"], alone=True)
-    opened = fencing.opened(make, _guard(make))
+    opened = fencing.opened(make, _guard(make), closed=bool(closed))
     # What stands by is restarted at once: nodes that do not come must not keep anyone from being served.
     services = promoting.services(make, ids(opened))
     writes = promoting.writes(make, ids(opened))

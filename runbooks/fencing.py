@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.plan import Call, OnFail, Step
 from runbooks import ready
+from runbooks.preflight import leads_to
 from runbooks.steps import HEALTH_SECONDS, LIMIT_PERCENT, Steps, by_place
 
 CONFIRM, STANDING = "fence/confirm", "fence/standing"
@@ -54,13 +55,38 @@ def network(make: Steps, needs: Iterable[str], *, on_fail: OnFail) -> Step:
     )
 
 
-def opened(make: Steps, needs: Iterable[str] = ()) -> list[Step]:
+def closed(make: Steps) -> list[Step]:
+    """The target's database subnets cut off before customers come, where its writers may not be the only ones.
+
+    Opened again behind the guard. Where every name leads to the target alone it serves already: that would cut
+    off those who are served, and let in nobody less.
+    """
+    seen = make.survey.regions[make.to].fenced
+    if not make.apart or seen or leads_to(make.estate, make.survey, make.to):
+        return []
+    args = {"region": make.to, "subnets": list(make.estate.regions[make.to].database_subnets)}
+    # Not known is not open: what was cut off before must not be opened by a rollback.
+    undo = Call(do="fence.open@1", args=args) if seen is False else None
+    return [
+        make.step(
+            "target/closed",
+            "fence.network@1",
+            args,
+            "prepare",
+            blocks=[f"region/{make.to}"],
+            undo=undo,
+            skippable=False,
+        )
+    ]
+
+
+def opened(make: Steps, needs: Iterable[str] = (), *, closed: bool = False) -> list[Step]:
     """The target's database subnets, where a failover has cut them off, before anything looks for a database.
 
     What lies behind them may be a writer that was never told of another one: where `needs` are the guard, it is
-    opened only when nobody else writes any more.
+    opened only when nobody else writes any more. `closed` = this plan has cut them off.
     """
-    if not make.survey.regions[make.to].fenced:
+    if not closed and not make.survey.regions[make.to].fenced:
         return []
     args = {"region": make.to, "subnets": list(make.estate.regions[make.to].database_subnets)}
     undo = Call(do="fence.network@1", args=args)

@@ -10,6 +10,7 @@ from bot.facts.survey import Survey
 from bot.plan import Plan
 from runbooks.order import writing
 from runbooks.request import Request
+from runbooks.written import apart
 
 BOUND = "data_loss_seconds"
 SILENT_MS = 10_000
@@ -22,7 +23,14 @@ def losses(moving: Sequence[str], survey: Survey, estate: Estate, request: Reque
         yield "No data is lost. Writes pause while the writers move."
         return
     old = estate.other(request.to)
+    parted = apart(estate, survey, request.to)
     for name in moving:
+        if name in parted:
+            yield (
+                f"{name}: unknown: {old} is not seen to follow {request.to}, and what {old} wrote since it was "
+                f"detached is not in {request.to}."
+            )
+            continue
         lag_ms = survey.databases[name].lag_ms.get(request.to)
         if lag_ms is None:
             yield f"{name}: unknown: at most what was written since the last replicated write."
@@ -47,7 +55,8 @@ def bound_seconds(
     While the old Region is silent the reading grows by a second a second and nothing more is lost, so the
     bound of `like`, the plan that was approved, stands.
     """
-    lags = [survey.databases[name].lag_ms.get(request.to) for name in moving]
+    parted = apart(estate, survey, request.to)
+    lags = [survey.databases[name].lag_ms.get(request.to) for name in moving if name not in parted]
     bound = max([estate.objectives.rpo_seconds, *(_seconds(lag) for lag in lags if lag is not None)])
     if like is None or BOUND not in like.bounds or like.estate_digest != estate.digest:
         return bound

@@ -14,6 +14,7 @@ from runbooks.losses import losses
 from runbooks.order import Order, order_of, returning
 from runbooks.request import Request
 from runbooks.writers import of_database
+from runbooks.written import moved
 
 
 @dataclass(frozen=True)
@@ -63,29 +64,21 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
     )
 
 
-def moved(estate: Estate, survey: Survey, to: str) -> tuple[str, ...]:
-    """Databases that are already written in the target, and at rest."""
-    return tuple(
-        name
-        for name in estate.databases
-        if (view := survey.databases[name].view(to)) is not None
-        and not view.moving
-        and view.writer is not None
-        and view.writer.region == to
-    )
-
-
 def by_place(estate: Estate) -> list[tuple[str, Service]]:
     """The services by namespace and name: the order in which plans name them."""
     return sorted(estate.services.items(), key=lambda item: (item[1].namespace, item[0]))
 
 
-def _led_here(estate: Estate, survey: Survey, to: str) -> list[str] | None:
-    """What does not yet run in the Region that is written and that every name leads to; None elsewhere."""
+def leads_to(estate: Estate, survey: Survey, to: str) -> bool:
+    """Whether every public name is seen to lead to this Region alone."""
     addresses = [estate.regions[to].ingress.address]
     found = {name: by_server for name, by_server in survey.answers.items() if by_server is not None}
-    heard = len(found) == len(survey.answers) and route.only(found, addresses)
-    if not heard or len(moved(estate, survey, to)) < len(estate.databases):
+    return len(found) == len(survey.answers) and route.only(found, addresses)
+
+
+def _led_here(estate: Estate, survey: Survey, to: str) -> list[str] | None:
+    """What does not yet run in the Region that is written and that every name leads to; None elsewhere."""
+    if not leads_to(estate, survey, to) or len(moved(estate, survey, to)) < len(estate.databases):
         return None
     here = survey.regions[to].workloads or {}
     sick, off = [], []

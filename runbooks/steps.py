@@ -11,8 +11,9 @@ from bot.errors import Refused
 from bot.estate import Estate
 from bot.facts.survey import Survey
 from bot.plan import Ask, Call, OnFail, Step
-from runbooks.preflight import Preflight, by_place, moved
+from runbooks.preflight import Preflight, by_place
 from runbooks.request import Request
+from runbooks.written import apart, moved
 
 HEALTH_SECONDS = 30
 """Until health checks have noticed a STOP object, or that it is gone: an interval of 10 s, a threshold of 3."""
@@ -101,12 +102,17 @@ class Steps:
 
     @property
     def there(self) -> tuple[str, ...]:
-        """Databases that are already written in the target."""
+        """Databases that are already written in the target, and seen not to be written elsewhere."""
         return moved(self.estate, self.survey, self.to)
 
     @property
+    def apart(self) -> tuple[str, ...]:
+        """Databases that both Regions may write, each its own: the guard decides for them too."""
+        return apart(self.estate, self.survey, self.to)
+
+    @property
     def moving(self) -> list[str]:
-        """Databases that are not yet written in the target."""
+        """Databases that are not yet written in the target, or perhaps not there alone."""
         there = self.there
         return [name for name in self.estate.databases if name not in there]
 

@@ -10,6 +10,7 @@ from bot.facts.survey import DatabaseSeen, Survey
 from bot.ports import ClusterState, GlobalDatabase
 from runbooks.order import CUSTOMERS_FIRST, Order
 from runbooks.request import Request
+from runbooks.written import apart
 
 
 def of_database(
@@ -24,7 +25,7 @@ def of_database(
         return [f"{name}: {to} does not tell its state ({why})"], []
     target, cluster = view.member(to), seen.clusters.get(to)
     if target is None:
-        return _of_detached(name, to, cluster, request)
+        return _of_detached(name, to, old, cluster, request)
     stops = list(_cluster_blockers(name, to, old, view, cluster, seen))
     notes: list[str] = []
     if request.planned and survey.regions[old].reachable:
@@ -40,6 +41,12 @@ def of_database(
             notes.append(f"{name} is on its way to {to} already ({view.moving}).")
     elif view.writer is None:
         (stops if request.planned else notes).append(f"{name} has no single writer.")
+    elif view.writer.region == to and name in apart(estate, survey, to):
+        notes.append(
+            f"{name} is written in {to}, but {old} is not seen to follow it and may write its own. "
+            f"{_parted(old, to)}"
+        )
+        return stops, notes
     elif view.writer.region == to:
         notes.append(f"{name} is already written in {to}.")
         return stops, notes
@@ -80,12 +87,18 @@ def _apart(name: str, to: str, old: str, survey: Survey) -> Iterator[str]:
 
 
 def _of_detached(
-    name: str, to: str, cluster: ClusterState | None, request: Request
+    name: str, to: str, old: str, cluster: ClusterState | None, request: Request
 ) -> tuple[list[str], list[str]]:
     if request.planned or cluster is None or cluster.status != "available" or not cluster.instances:
         return [f"{name} has no cluster in {to}."], []
     alone = f"{name} was detached from its global database and stands alone in {to}"
-    return [], [f"{alone}: it counts as promoted, and a write will prove it."]
+    return [], [
+        f"{alone}: it counts as promoted, and a write will prove it. {_parted(old, to)}",
+    ]
+
+
+def _parted(old: str, to: str) -> str:
+    return f"What {old} wrote since it was detached is not in {to}."
 
 
 def _cluster_blockers(

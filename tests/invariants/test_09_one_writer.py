@@ -8,6 +8,7 @@ import pytest
 from house import EAST, LEAD, ONCALL, WEST, House, house
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from left_region import parted
 from memory_world import MemoryWorld
 from steps_of import plan_of, planned_from
 from test_failover_plan import before, worlds
@@ -187,6 +188,31 @@ def test_a_region_that_takes_payments_behind_our_back_is_left_before_anything_is
     assert world.denied[EAST]
     assert world.pods[EAST, "production/payment-service"].wanted == 0
     assert box.steps(change)["fence/standing"].state == "done"
+
+
+@pytest.mark.parametrize("leave", [0, 200])
+def test_a_writer_that_was_left_behind_is_not_opened_beside_the_one_that_serves(
+    database: Database, tmp_path: Path, leave: int
+) -> None:
+    """us-west-2 was detached and promoted alone; as long as it takes payments, us-east-1 accepts none."""
+    world = parted()
+    world.partitioned, world.paying = {WEST}, {WEST}
+    box = house(database, tmp_path, world)
+    change = box.approved("/failover us-east-1")
+    started = world.clock.at
+
+    def watch() -> bool:
+        if world.clock.at - started >= leave:
+            world.paying.clear()
+        assert not two_writers(world)
+        for hold in box.holds(change).values():
+            answer = "skip" if hold.step == "activate/check" else "retry"
+            assert box.desk.vote(hold.id, answer, ONCALL).counted
+        return box.steps(change)["check/payments"].state == "done"
+
+    box.drive(change, watch, by=5)
+    assert box.steps(change)["check/payments"].state == "done"
+    assert world.writes(EAST)
 
 
 def test_every_promotion_marks_the_point_of_no_return() -> None:

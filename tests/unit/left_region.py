@@ -12,6 +12,14 @@ STOP_EAST = ("fintech-stop-us-west-2", f"STOP-{EAST}")
 STOP_WEST = ("fintech-stop-us-east-1", f"STOP-{WEST}")
 
 
+def parted(estate: Estate | None = None) -> MemoryWorld:
+    """The same, but every database was detached and promoted alone: us-east-1 kept a writer of each."""
+    world = left(estate)
+    world.detached = set(world.estate.databases)
+    world.behind = dict.fromkeys(world.estate.databases, EAST)
+    return world
+
+
 def left(estate: Estate | None = None) -> MemoryWorld:
     """All writers moved, nothing that writes runs in us-east-1; weights are as they were before."""
     world = MemoryWorld() if estate is None else MemoryWorld(estate=estate)

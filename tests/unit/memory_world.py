@@ -73,6 +73,7 @@ class MemoryWorld:
         self.moving: dict[str, tuple[str, str]] = {}
         self.status: dict[str, str] = {}
         self.detached: set[str] = set()
+        self.behind: dict[str, str] = {}
         self.controls: dict[str, bool] = {}
         self.lag: dict[str, float | None] = dict.fromkeys(self.estate.databases, 0.3)
         self.denied = dict.fromkeys(self.estate.regions, False)
@@ -134,8 +135,9 @@ class MemoryWorld:
         self._reach(region)
         name = self._name(identifier)
         moving, to = self.moving.get(name, ("", ""))
+        writer = self.behind.get(name, self.writer[name])
         members = tuple(
-            Member(self.arn(name, r), r, c, writer=self.writer[name] == r, sync="connected")
+            Member(self.arn(name, r), r, c, writer=writer == r, sync="connected")
             for r, c in self.estate.databases[name].clusters.items()
             if not (name in self.detached and r == self.writer[name])
         )
@@ -148,7 +150,11 @@ class MemoryWorld:
     def lag_seconds(self, region: str, cluster: str) -> float | None:
         self._reach(region)
         name = next(n for n, d in self.estate.databases.items() if cluster in d.clusters.values())
-        return None if self.writer[name] == region else self.lag[name]
+        return None if self.takes_writes(name, region) else self.lag[name]
+
+    def takes_writes(self, name: str, region: str) -> bool:
+        """Whether the Region's cluster is a writer: one that a detached cluster left behind is one as well."""
+        return region in (self.writer[name], self.behind.get(name))
 
     def switchover(self, region: str, identifier: str, target_arn: str) -> None:
         self._reach(region)
@@ -161,6 +167,8 @@ class MemoryWorld:
     def detach(self, region: str, identifier: str, cluster_arn: str) -> None:
         self._reach(region)
         name = self._name(identifier)
+        if self.writer[name] != region:
+            self.behind[name] = self.writer[name]
         self.writer[name] = region
         self.detached.add(name)
         self._did(f"detach {name}")
@@ -302,7 +310,7 @@ class MemoryWorld:
             return JobResult("failed", "psql: error: connection to server failed: timeout expired")
         if spec.sql[0].startswith("SELECT"):
             return JobResult("succeeded", f"{self.clock.now() - 1:.3f}")
-        if self.writer[database] != region:
+        if not self.takes_writes(database, region):
             return JobResult("failed", "ERROR:  cannot execute INSERT in a read-only transaction")
         return JobResult("succeeded", "1")
 
@@ -357,7 +365,7 @@ class MemoryWorld:
         writers = [w for (r, k), w in self.pods.items() if r == region and k.endswith("/payment-service")]
         on = any(w.wanted > 0 for w in writers) and not self.denied[region] and region not in self.dark
         # Who promotes without a fence leaves an old writer behind that cannot know.
-        return on and (self.writer["payments"] == region or region in self.partitioned)
+        return on and (self.takes_writes("payments", region) or region in self.partitioned)
 
     def get(self, url: str, *, host: str) -> HttpAnswer:
         region = next(r for r, p in self.estate.regions.items() if p.ingress.address in url)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from left_region import parted
 from memory_world import EAST, WEST, MemoryWorld, case_estate
 from visits import play, settle
 
@@ -143,6 +145,55 @@ def test_in_the_dark_customers_leave_first_and_capacity_delays_nothing() -> None
             assert step.on_fail == "go_on"
             waiting = {s.id for s in plan.steps if step.id in s.needs and s.phase != "fence"}
             assert waiting <= {"activate/check", "fence/standing"}
+
+
+def to_the_east(world: MemoryWorld, *, traffic_first: bool = False) -> Plan:
+    """An unplanned failover to us-east-1."""
+    seen = survey(world.ports(), world.estate)
+    request = Request(EAST, reason="a test", traffic_first=traffic_first)
+    return failover(world.estate, seen, request, peaks={}, durations={})
+
+
+@pytest.mark.parametrize("way", ["partitioned", "traffic first", "fenced"])
+def test_a_region_whose_writers_were_left_behind_is_opened_behind_the_guard(way: str) -> None:
+    """Both Regions write, each its own: as careful as with a promotion, though the target calls itself the writer."""
+    world = parted()
+    if way == "partitioned":
+        world.partitioned, world.paying = {WEST}, {WEST}
+    plan = to_the_east(world, traffic_first=way == "traffic first")
+    assert plan.facts["blockers"] == []
+    assert not plan.step("guard").skippable
+    assert len(plan.step("guard").args["databases"]) == 3
+    for step in plan.steps:
+        if step.id in ("fence/open", "activate") or step.id.startswith(("services/", "write/", "promote/")):
+            assert "guard" in before(plan, step), step.id
+    assert plan.step("fence/network").args["region"] == WEST
+    assert plan.bounds == {}
+    assert "target/closed" not in {step.id for step in plan.steps}
+    if way == "fenced":
+        assert "guard" in before(plan, plan.step("traffic/unstop"))
+
+
+def test_a_writer_left_behind_is_cut_off_before_customers_come_to_it() -> None:
+    """Customers leave first, and the guard asks that they have: so its open subnets are closed until then."""
+    world = parted()
+    world.denied[EAST] = False
+    plan = to_the_east(world, traffic_first=True)
+    closed = plan.step("target/closed")
+    assert (closed.do, closed.args["region"], closed.skippable) == ("fence.network@1", EAST, False)
+    for step in ("traffic/unstop", "traffic/stop"):
+        assert closed.id in before(plan, plan.step(step))
+    assert {"guard", closed.id} <= before(plan, plan.step("fence/open"))
+    guard._since.clear()
+    assert {v.kind for v in play(world.ports(), plan).values()} == {Kind.PASS}
+    assert world.denied == {EAST: False, WEST: True}
+
+
+def test_a_region_that_serves_alone_is_not_cut_off() -> None:
+    """What a run that ended early left undone is finished where customers are."""
+    world = parted()
+    world._change(WEST, "production", "payment-service", ready=0)
+    assert "target/closed" not in {step.id for step in planned_from(world).steps}
 
 
 def test_a_region_that_answers_is_fenced_before_and_left_after() -> None:

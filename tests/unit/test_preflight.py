@@ -214,7 +214,7 @@ def test_a_partition_is_told_before_anyone_approves() -> None:
     world = MemoryWorld(partitioned={EAST})
     measure(world, 430, 2.0)
     why = judged(world).order_why
-    assert "may still take payments: 43 % of requests still go there" in why
+    assert "may still take payments (43 % of requests still go there" in why
     assert "the last payment was accepted 2 s ago" in why
     assert "What is paid there from now on is lost or must be reconciled by hand." in why
     assert "Customers are sent away first" in why
