@@ -86,7 +86,9 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
         warnings=tuple(facts.get("warnings", ())),
         notes=plan.notes,
         blockers=tuple(facts.get("blockers", ())),
-        bounds=tuple(_bound(k, v) for k, v in sorted(plan.bounds.items())),
+        bounds=tuple(
+            _bound(k, v, held=facts.get("order") == "limping") for k, v in sorted(plan.bounds.items())
+        ),
         plan=tuple(_step(s, None) for s in plan.steps),
         expect_seconds=plan.critical_path_seconds(),
         rto_objective=estate.objectives.rto_seconds,
@@ -207,8 +209,10 @@ def _button(name: str, step: Step | None) -> Option:
     return Option("instead", label, "danger", f"{KINDS[other.do].describe(other.args)}?" if other else "")
 
 
-def _bound(name: str, value: int) -> str:
-    words = {
-        "data_loss_seconds": f"At most {span(value)} of writes may be lost in each database",
-    }
-    return words.get(name, f"{name.replace('_', ' ')}: {value}")
+def _bound(name: str, value: int, *, held: bool) -> str:
+    """A bound in words; `held` = the run itself sees to it, which needs a Region that still answers."""
+    if name != "data_loss_seconds":
+        return f"{name.replace('_', ' ')}: {value}"
+    if held:
+        return f"At most {span(value)} of writes may be lost in each database: nothing is promoted beyond it"
+    return f"{span(value)} of writes in each database; not held while the old Region is silent: nobody can measure it"

@@ -132,7 +132,7 @@ def dry_run(view: ChangeView) -> b.Body:
     if view.order:
         blocks.append(b.section(f"*What would happen, in order*\n{words(view.order)}"))
     if view.bounds:
-        blocks.append(b.section(f"*It would stop and ask rather than exceed*\n{bullets(view.bounds)}"))
+        blocks.append(b.section(f"*An approval would cover*\n{bullets(view.bounds)}"))
     blocks += b.actions([SHOW_PLAN], f"change:{view.id}")
     return {
         "text": clip(f"Dry run: {escape(view.title)}. Nothing was changed.", MESSAGE),
