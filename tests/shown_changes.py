@@ -367,6 +367,7 @@ any_changes = st.builds(
     order=_text,
     losses=_lines,
     warnings=_lines,
+    notes=_lines,
     blockers=_lines,
     bounds=_lines,
     plan=_many_steps,

@@ -6,6 +6,7 @@ from bot.changes.views import ChangeView, DecisionView, Option, StepView
 from bot.clock import span
 from bot.slack import blocks as b
 from bot.slack import glass
+from bot.slack.lists import grouped, told
 from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment, words
 from bot.slack.votes import because, cast, chosen
 
@@ -47,12 +48,10 @@ def asked(view: ChangeView) -> bool:
 
 def _open(view: ChangeView, decision: DecisionView, now: float) -> list[b.Block]:
     blocks = [b.header(f"❓ {view.title}"), *_stops(view), b.section(_question(view, decision))]
-    if view.order:
-        blocks.append(b.section(f"*What happens, in order*\n{words(view.order)}"))
+    blocks += _order(view, "What happens")
     blocks += _worst_first(view)
-    blocks.append(b.fields(_facts(view)))
-    if view.bounds:
-        blocks.append(b.section(f"*The approval covers*\n{bullets(view.bounds)}"))
+    covers = [told("", "The approval covers", view.bounds)] if view.bounds else []
+    blocks += b.sections([*_tight(view), *covers])
     may_start_alone = glass.small_line(decision, now)
     if may_start_alone and glass.may_break(decision, now):
         blocks.append(b.section(may_start_alone))
@@ -82,7 +81,7 @@ def _settled(view: ChangeView) -> list[b.Block]:
     blocks.append(b.fields(_facts(view)[:3] if view.state == "running" else _facts(view)[:2]))
     if view.run is not None and (view.losses or view.bounds):
         covered = "What it was planned to cost" if broken else "What was approved with it"
-        blocks.append(b.section(f"*{covered}*\n{bullets([*view.losses, *view.bounds])}"))
+        blocks.append(b.section(f"*{covered}*\n{bullets([*grouped(view.losses), *view.bounds])}"))
     return [*blocks, b.context(_small_print(view))]
 
 
@@ -127,12 +126,9 @@ def preempted_line(view: ChangeView) -> b.Body | None:
 def dry_run(view: ChangeView) -> b.Body:
     """What `--dry-run` shows to the one who asked; nothing to press but the plan."""
     blocks = [b.header(f"🧪 Dry run: {view.title}"), b.section("*Nothing was changed and nobody was asked.*")]
-    blocks += [*_stops(view), *_worst_first(view)]
-    blocks.append(b.fields(_facts(view)))
-    if view.order:
-        blocks.append(b.section(f"*What would happen, in order*\n{words(view.order)}"))
-    if view.bounds:
-        blocks.append(b.section(f"*An approval would cover*\n{bullets(view.bounds)}"))
+    blocks += [*_stops(view), *_order(view, "What would happen"), *_worst_first(view)]
+    covers = [told("", "An approval would cover", view.bounds)] if view.bounds else []
+    blocks += b.sections([*_tight(view), *covers])
     blocks += b.actions([SHOW_PLAN], f"change:{view.id}")
     return {
         "text": clip(f"Dry run: {escape(view.title)}. Nothing was changed.", MESSAGE),
@@ -144,13 +140,16 @@ def _question(view: ChangeView, decision: DecisionView) -> str:
     need = f"*{decision.quorum} approvals are needed*" if decision.quorum > 1 else "*One approval is needed*"
     roles = " or ".join(escape(r) for r in decision.roles)
     lines = [f"⚠️ *{words(view.note)}*"] if view.note else []
-    lines += [f"{need}, from: {mentions(decision.deciders)}" + (f" ({roles})" if roles else "") + "."]
+    until = f" by {moment(decision.expires_at)}" if decision.expires_at else ""
+    lines += [
+        f"{need}{until} from {mentions(decision.deciders)}"
+        + (f" ({roles})" if roles else "")
+        + ". *Nothing happens until it is approved.*"
+    ]
     if decision.votes:
         given = ", ".join(cast(v) for v in decision.votes)
         yes = sum(v.choice == "approve" for v in decision.votes)
         lines.append(f"*{yes} of {decision.quorum} so far:* {given}")
-    if decision.expires_at:
-        lines.append(f"⏳ Expires at {moment(decision.expires_at)}. *Nothing happens until it is approved.*")
     return "\n".join(lines)
 
 
@@ -185,15 +184,34 @@ def _stops(view: ChangeView) -> list[b.Block]:
     return [b.section(bullets(view.preempts, "🛑 *Stops:*"))] if view.preempts else []
 
 
+def _order(view: ChangeView, title: str) -> list[b.Block]:
+    if not view.order:
+        return []
+    several = "\n" in view.order
+    return [
+        b.section(f"*{title}, in order*\n{words(view.order)}" if several else told("", title, [view.order]))
+    ]
+
+
 def _worst_first(view: ChangeView) -> list[b.Block]:
-    found: list[b.Block] = []
+    found: list[str] = []
     if view.blockers:
-        found.append(b.section(f"🛑 *It cannot start*\n{bullets(view.blockers)}"))
+        found.append(told("🛑", "It cannot start", view.blockers))
     if view.losses:
-        found.append(b.section(f"🔥 *What is lost if it goes ahead*\n{bullets(view.losses)}"))
+        found.append(told("🔥", "What is lost if it goes ahead", grouped(view.losses)))
     if view.warnings:
-        found.append(b.section(f"⚠️ *Know this first*\n{bullets(view.warnings)}"))
-    return found
+        found.append(told("⚠️", "Know this first", view.warnings))
+    return b.sections(found)
+
+
+def _tight(view: ChangeView) -> list[str]:
+    """The facts in two lines: above the buttons every line counts."""
+    why = clip(escape(" ".join(view.reason.split())), 500) or "_no reason given_"
+    lines = [f"*Why:* {why} · asked for by {mention(view.requester)} {moment(view.created_at)}"]
+    if view.plan:
+        took = f", about {span(view.expect_seconds)}" if view.expect_seconds else ""
+        lines.append(f"*{len(view.plan)} steps*{took} · *way back:* {_way_back(view.plan)}")
+    return lines
 
 
 def _facts(view: ChangeView) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, DecisionView, Option
 from bot.clock import span
 from bot.slack import blocks as b
+from bot.slack.lists import grouped
 from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment
 from bot.slack.votes import giver
 
@@ -105,7 +106,7 @@ def loud(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
         )
     )
     if view.losses:
-        blocks.append(b.section(f"🔥 *What may be lost*\n{bullets(view.losses)}"))
+        blocks.append(b.section(f"🔥 *What may be lost*\n{bullets(grouped(view.losses))}"))
     # Whoever reads this elsewhere must find the thread in one tap.
     thread = f"<{link}|Follow it in its thread>" if link else "It goes on in its own thread"
     blocks.append(b.section(f"👉 *{thread}.* Leads and on-call can stop it there."))

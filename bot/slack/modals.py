@@ -7,6 +7,7 @@ from bot.clock import span
 from bot.plan import Plan, Step
 from bot.slack import blocks as b
 from bot.slack.cards import state_line
+from bot.slack.lists import grouped
 from bot.slack.mrkdwn import bullets, clip, escape
 
 STEPS_OF_A_PAGE = 60
@@ -43,6 +44,8 @@ def plan(view: ChangeView, whole: Plan | None, page: int = 0) -> View:
             lines.append(f"*{escape(phase.replace('_', ' ').capitalize())}*")
         lines.append(_step(number, step, steps.get(step.id), numbers))
     blocks += b.sections(lines, limit=2900) or [b.section("_This plan has no steps._")]
+    if page == pages - 1:
+        blocks += _notes(view, b.VIEW_BLOCKS - len(blocks) - 3)
     turns = [BACK] * (page > 0) + [NEXT] * (page < pages - 1)
     for option in turns:
         blocks += b.actions([option], f"change:{view.id}:{page + (1 if option is NEXT else -1)}")
@@ -55,11 +58,19 @@ def _head(view: ChangeView) -> list[b.Block]:
     blocks = [b.section(f"*{clip(escape(view.title), 2000)}*\n{state_line(view)}")]
     if view.bounds:
         blocks.append(b.section(f"*Bounds that are approved with it*\n{bullets(view.bounds)}"))
-    if told := [*view.losses, *view.warnings, *view.notes]:
+    if told := [*grouped(view.losses), *view.warnings]:
         blocks += b.sections(bullets(told, "⚠️").split("\n"))
     about = f"{len(view.plan)} steps, about {span(view.expect_seconds)} in all" if view.plan else "no steps"
     digest = f"\nApproval covers exactly this plan: digest `{view.digest}`" if view.digest else ""
     return [*blocks, b.context(f"{about}{digest}"), b.DIVIDER]
+
+
+def _notes(view: ChangeView, most: int) -> list[b.Block]:
+    """What makes it sure, below the steps: no warning, nothing to decide by. `most` = blocks that are left."""
+    if not view.notes:
+        return []
+    found = b.sections(["*How it is made sure*", *bullets(view.notes).split("\n")])
+    return [b.DIVIDER, *found][: max(0, most)]
 
 
 def _step(number: int, view: StepView, step: Step | None, numbers: dict[str, int]) -> str:

@@ -69,6 +69,7 @@ PLAN = plan_of(
 )
 MESSAGES = {
     "card-open": lambda: card_of(shown.change()),
+    "card-night": lambda: card_of(NIGHT),
     "card-half-approved": lambda: card_of(shown.change(
             approval=shown.approval(quorum=2, votes=(VoteView("U0000LEAD01", "approve", T0 + 40),)),
             note="The plan was made anew: bound data_loss_seconds: 300 → 600",
@@ -150,6 +151,7 @@ MESSAGES = {
 }  # fmt: skip
 VIEWS = {
     "plan": lambda: modals.plan(shown.change(), PLAN),
+    "plan-night": lambda: modals.plan(NIGHT, PLAN),
     "plan-loading": modals.loading,
     "reason": lambda: reason_form.form(ASKED),
     "reason-refused": lambda: reason_form.form(
@@ -442,6 +444,47 @@ def test_clipping_never_cuts_an_entity_or_a_mention():
     assert mrkdwn.clip("ab &amp; cd", 8) == "ab …"
     assert mrkdwn.clip("ab <@U0000LEAD01> cd", 10) == "ab …"
     assert mrkdwn.clip("short", 10) == "short"
+
+
+LOST = "loses what had not arrived when us-east-1 fell silent, at most 40 s."
+NIGHT = shown.change(
+    order="us-east-1 does not answer and takes nothing any more: customers leave it first.",
+    losses=(f"payments: {LOST}", f"ledger: {LOST}", f"reporting: {LOST}", "audit: unknown."),
+    notes=("us-east-1 stays fenced until a failback.", "One Region is written at a time."),
+)
+
+
+def test_what_several_databases_lose_alike_is_one_line():
+    """On the card, in the window and in the loud message; what differs stays a line of its own."""
+    for shown_in in (card_of(NIGHT), modals.plan(NIGHT, None), cards.dry_run(NIGHT)):
+        text = json.dumps(shown_in)
+        assert f"payments, ledger, reporting: {LOST}\\n" in text
+        assert "audit: unknown." in text
+        assert text.count(LOST) == 1
+
+
+def test_what_decides_stands_above_the_buttons_in_few_lines():
+    """A laptop shows the card with its buttons whole; what only explains stands below them."""
+    blocks = card_of(NIGHT)["blocks"]
+    buttons_at = next(i for i, b in enumerate(blocks) if b["type"] == "actions")
+    above = [b["text"]["text"] for b in blocks[:buttons_at]]
+
+    assert sum(len(text.split("\n")) for text in above) <= 10
+    assert not any("stays fenced" in text for text in above)
+    assert "stays fenced" in json.dumps(blocks[buttons_at:])
+
+
+def test_the_plans_window_warns_first_and_explains_last():
+    """A note is no warning: it stands below the steps, without the sign."""
+    texts = [b["text"]["text"] for b in modals.plan(NIGHT, None)["blocks"] if b["type"] == "section"]
+    warns, steps, notes = (
+        next(i for i, text in enumerate(texts) if words in text)
+        for words in ("payments, ledger", "Stop the writers", "stays fenced")
+    )
+
+    assert warns < steps < notes
+    assert texts[warns].startswith("⚠️")
+    assert texts[notes].startswith("*How it is made sure*\n• us-east-1 stays")
 
 
 def test_a_long_plan_is_paged():
