@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.changes.views import ChangeView, DecisionView, StepView
+from dataclasses import replace
+
+from bot.changes.views import ChangeView, DecisionView, Option, StepView
 from bot.slack import blocks as b
 from bot.slack import glass
 from bot.slack.mrkdwn import MESSAGE, clip, escape, mention, mentions, moment, words
@@ -19,6 +21,10 @@ _MEANING = {
     "instead": "reach the same end the other way, which was planned and approved with the rest",
     "acknowledge": "sign off with your name that this is known and accepted",
 }
+_SIGNING = "You sign with your name that what was lost is known and is being reconciled."
+TITLE = 120
+"""Longest title of a closed question: it only has to be known again."""
+
 _DEAD = {"done", "rolled_back", "aborted", "preempted"}
 
 
@@ -27,7 +33,7 @@ def hold(view: ChangeView, decision: DecisionView) -> b.Body:
     step = _step(view, decision.step)
     if decision.state == "open" and view.state not in _DEAD:
         return _open(view, decision, step)
-    return _closed(decision, step)
+    return _closed(view, decision, step)
 
 
 def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.Body:
@@ -57,12 +63,22 @@ def _open(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.
             f"{_label(decision, v.choice)} by {mention(v.person)}{where(v)}" for v in decision.votes
         )
         blocks.append(b.section(f"*So far:* {given}"))
-    blocks += b.actions(decision.options, value_of(decision.id, needed=decision.reason_needed))
+    blocks += b.actions(
+        map(_confirmed, decision.options), value_of(decision.id, needed=decision.reason_needed)
+    )
     text = f"{mentions(decision.deciders)} {'To sign off' if signing else 'Held'}: {words(decision.question)}"
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
-def _closed(decision: DecisionView, step: StepView | None) -> b.Body:
+def _confirmed(option: Option) -> Option:
+    """A signature is asked for once more where the desk has no words for it."""
+    if option.action == "acknowledge" and not option.confirm:
+        return replace(option, confirm=_SIGNING)
+    return option
+
+
+def _closed(view: ChangeView, decision: DecisionView, step: StepView | None) -> b.Body:
+    """One line: what it was about, and who decided what or why nobody has to."""
     label = _label(decision, decision.outcome)
     votes = for_outcome(decision)
     who = [f"{mention(v.person)}{where(v)}" for v in votes] or ([mention(decision.by)] if decision.by else [])
@@ -75,15 +91,23 @@ def _closed(decision: DecisionView, step: StepView | None) -> b.Body:
             + (", in a run started by break-glass 🔨" if decision.emergency else "")
             + "".join(map(because, votes))
         )
+    elif decision.state == "void" and not _stopped(view, step):
+        said = f"answered by the world itself meanwhile{at}"
     else:
-        state = "void" if decision.state == "open" else decision.state
-        said = f"*No longer asked* ({escape(state)}){at}"
-    text = f"▫️ {clip(words(decision.question), 2000)}\n{said}"
-    name = f" · step {escape(step.title or step.id)}" if step is not None else ""
-    return {
-        "text": clip(text, MESSAGE),
-        "blocks": [b.section(text), b.context(f"A hold, closed{clip(name, 300)}")],
-    }
+        said = (
+            f"No longer asked: {'it expired' if decision.state == 'expired' else 'the run was stopped'}{at}"
+        )
+    mark = "☑️" if decision.state == "decided" else "▫️"
+    about = words(decision.question) if step is None else escape(step.title or step.id)
+    text = f"{mark} {clip(' '.join(about.split()), TITLE)} · {said}"
+    return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
+def _stopped(view: ChangeView, step: StepView | None) -> bool:
+    """Whether the question fell with its run; a step that was seen done answered it before that."""
+    seen = step is not None and step.state == "done"
+    stopping = view.run is not None and bool(view.run.stop)
+    return not seen and (stopping or view.state in _DEAD - {"done"})
 
 
 def _label(decision: DecisionView, choice: str) -> str:

@@ -129,6 +129,7 @@ MESSAGES = {
     ),
     "standing-ended": lambda: standing.ended(shown.fenced(), shown.fenced().run)[0][1],
     "report-standing": lambda: report(shown.standing(), shown.standing().report),
+    "hold-void": lambda: hold_of(state="void", decided_at=T0 + 320),
     "hold-instead": lambda: hold_of(options=(shown.RETRY, shown.INSTEAD), emergency=True),
     "hold-sign-off": lambda: hold_of(
         question="4 s of writes to payments are lost", options=(shown.ACKNOWLEDGE,), reason_needed=True
@@ -428,6 +429,48 @@ def test_a_reason_cannot_ping_a_channel():
 
     assert "<!channel>" not in body
     assert "&lt;!channel&gt; &amp; everything" in body
+
+
+def test_a_signature_is_asked_for_twice():
+    """Also where the desk gave no words for it; its own words stay."""
+    texts = []
+    for option in (Option("acknowledge", "Acknowledge", "primary"), shown.ACKNOWLEDGE):
+        (button,) = hold_of(options=(option,), reason_needed=True)["blocks"][-1]["elements"]
+        texts.append(button["confirm"]["text"]["text"])
+
+    assert texts == [
+        "You sign with your name that what was lost is known and is being reconciled.",
+        shown.ACKNOWLEDGE.confirm,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"state": "void"}, "answered by the world itself meanwhile"),
+        ({"state": "decided", "outcome": "retry", "by": "U0000LEAD01"}, "*Retry*, by <@U0000LEAD01>"),
+        ({"state": "expired"}, "No longer asked: it expired"),
+    ],
+)
+def test_a_closed_question_is_one_short_line(more, said):
+    """It names its step once, clipped, and how it ended."""
+    view = shown.held()
+    found = replace(view.run.steps[3], title="Promote fintech-payments " + "and more " * 90)
+    view = replace(view, run=replace(view.run, steps=(*view.run.steps[:3], found, *view.run.steps[4:])))
+    body = hold(view, replace(view.holds[0], question="A long question " * 80, **more))
+    (block,) = body["blocks"]
+
+    assert said in block["text"]["text"]
+    assert block["text"]["text"].count("Promote fintech-payments") == 1
+    assert len(block["text"]["text"]) < 200
+    assert "\n" not in block["text"]["text"]
+
+
+def test_a_question_that_fell_with_its_run_was_not_answered_by_the_world():
+    """Somebody stopped the run: what was asked may still be so."""
+    for view in (shown.preempted(), replace(shown.preempted(), state="aborted")):
+        text = hold(view, replace(view.holds[0], state="void"))["text"]
+        assert "No longer asked: the run was stopped" in text
 
 
 def test_a_new_decision_gets_new_blocks():
