@@ -40,11 +40,8 @@ class Settings(BaseSettings):
     )
 
 
-TERMINAL = "zz-terminal-"
-"""How the name of a replica begins that somebody has on a terminal: it goes when its command ends.
-
-It sorts last: the first by name leads, and only a replica that has a face can speak in Slack.
-"""
+TERMINAL = "terminal-"
+"""How the name of a replica begins that somebody has on a terminal: it goes when its command ends."""
 
 
 def replica_name(*, terminal: bool = False) -> str:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from bot.engine.moves import State
 from bot.errors import LeaseLost
+from bot.settings import TERMINAL
 from bot.store.database import Database
 from bot.store.tables import Replica, Run, StepRow
 from bot.trail.append import Trail
@@ -89,10 +90,10 @@ class Lease:
 
     def _is_first(self, session: Session) -> bool:
         now = self._database.now(session)
-        first = session.exec(
-            select(Replica.name).where(Replica.until > now).order_by(col(Replica.name)).limit(1)
-        )
-        return first.one_or_none() == self.name
+        living = session.exec(select(Replica.name).where(Replica.until > now)).all()
+        # A terminal speaks to nobody in Slack: it leads only where nobody else is.
+        first = min(living, key=lambda name: (name.startswith(TERMINAL), name), default=None)
+        return first == self.name
 
     def claim(self) -> list[str]:
         """Take over runs that nobody living drives; returns their ids."""
