@@ -48,6 +48,8 @@ def failover(
     # What was written apart is lost whole: no number of seconds bounds it.
     bounded = set(make.moving) - set(make.apart)
     bounds = {BOUND: bound_seconds(make.moving, survey, estate, request, like)} if bounded else {}
+    if found.watch:
+        return _watch(make, found)
     steps = _customers_first(make) if found.order in CUSTOMERS_FIRST else _limping(make, bounds)
     return Plan(
         runbook="failover@1",
@@ -57,6 +59,31 @@ def failover(
         steps=tuple(steps),
         bounds=bounds,
         notes=tuple(_notes(make, found)),
+        facts=make.facts(found),
+    )
+
+
+def _watch(make: Steps, found: Preflight) -> Plan:
+    """Everything is in the target: what is left is to see the old Region fenced, for as long as it takes."""
+    old, steps = make.old, []
+    if not make.survey.regions[make.old].stopped:
+        start = _let_in(make, ())
+        stop = traffic.stop(make, ids(start))
+        steps += [*start, stop, traffic.answers(make, [stop.id], every=False)]
+    # No way back: a rollback would start a second writer beside the one that serves.
+    hold = ready.hold_sync(make, old)
+    closing = [step.model_copy(update={"undo": None}) for step in (hold, fencing.standing(make, [hold.id]))]
+    return Plan(
+        runbook="failover@1",
+        title=f"Keep watch on {make.old} until it is fenced",
+        estate_digest=make.estate.digest,
+        request={"to": make.to, "from": make.old, "planned": False, "reason": make.request.reason},
+        steps=(*steps, *closing),
+        notes=(
+            f"Nothing is promoted and nobody is moved: {make.to} serves already.",
+            f"The run stays open until {old} has been fenced.",
+            f"{old} stays fenced and held from Argo CD until a failback, also when this run is rolled back.",
+        ),
         facts=make.facts(found),
     )
 

@@ -19,7 +19,10 @@ from runbooks.written import moved
 
 @dataclass(frozen=True)
 class Preflight:
-    """Blockers refuse, warnings are shown, losses are what people approve; each is a sentence for people."""
+    """Blockers refuse, warnings are shown, losses are what people approve; each is a sentence for people.
+
+    `already` = nothing is left to do. `watch` = only the fence of the Region that was left is.
+    """
 
     blockers: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -27,6 +30,7 @@ class Preflight:
     order: Order
     order_why: str
     already: bool
+    watch: bool = False
 
 
 def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
@@ -39,17 +43,24 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
         )
     order, why = order_of(estate, survey, request)
     left = _led_here(estate, survey, request.to)
-    already = left == []
+    old = estate.other(request.to)
+    watch = left == [] and not request.planned and _may_still_write(estate, survey, old)
+    already = left == [] and not watch
     blockers, warnings = list(_region_blockers(estate, survey, request)), []
     if left:
         warnings.append(
             f"{request.to} is written and sent to already; what is left is done: {'; '.join(left)}."
         )
+    if watch:
+        warnings.append(
+            f"{request.to} is written and sent to already, but {old} is not seen fenced: it is watched, and closed "
+            "for writes the moment it answers. Nothing else is done."
+        )
     if already:
         blockers = [f"{request.to} already serves: every writer is there and every name leads there."]
     for name in estate.databases:
         stops, notes = of_database(name, estate, survey, request, order)
-        blockers += [] if already else stops
+        blockers += [] if already or watch else stops
         warnings += notes
     warnings += _warnings(estate, survey, request)
     there = moved(estate, survey, request.to)
@@ -61,6 +72,7 @@ def preflight(estate: Estate, survey: Survey, request: Request) -> Preflight:
         order=order,
         order_why=why,
         already=already,
+        watch=watch,
     )
 
 
@@ -91,6 +103,24 @@ def _led_here(estate: Estate, survey: Survey, to: str) -> list[str] | None:
     cut = ["its database subnets"] if survey.regions[to].fenced else []
     told = (("cut off by network ACL", cut), ("not serving", sick), ("off", off))
     return [f"{what}: {listed(names)}" for what, names in told if names]
+
+
+def _may_still_write(estate: Estate, survey: Survey, old: str) -> bool:
+    """Whether the Region that was left is not seen fenced: it is dark, or stopped for DNS as a failover leaves it.
+
+    A Region that answers and is not stopped is a standby, whose databases follow; not known is not fenced.
+    """
+    seen = survey.regions[old]
+    if not seen.reachable:
+        return True
+    here = seen.workloads or {}
+    writers = [
+        here.get(f"{service.namespace}/{name}")
+        for name, service in by_place(estate)
+        if service.writes or service.kind != "service"
+    ]
+    wanted = any(workload is not None and workload.wanted > 0 for workload in writers)
+    return bool(seen.stopped) and (wanted or not seen.fenced)
 
 
 def _region_blockers(estate: Estate, survey: Survey, request: Request) -> Iterator[str]:

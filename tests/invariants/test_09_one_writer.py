@@ -15,6 +15,7 @@ from test_failover_plan import before, worlds
 
 from bot.actions.guard import GUARD
 from bot.engine.moves import ENDED, Progress, State, moves
+from bot.errors import Refused
 from bot.plan import Plan
 from bot.store.database import Database
 from bot.verdict import Kind
@@ -213,6 +214,30 @@ def test_a_writer_that_was_left_behind_is_not_opened_beside_the_one_that_serves(
     box.drive(change, watch, by=5)
     assert box.steps(change)["check/payments"].state == "done"
     assert world.writes(EAST)
+
+
+def test_a_watch_that_was_stopped_is_started_again(database: Database, tmp_path: Path) -> None:
+    """Asked again the fence is all that is left, and a Region that wakes up open is closed."""
+    world = MemoryWorld(dark={EAST})
+    box = house(database, tmp_path, world)
+    first = box.approved()
+    box.drive(first, lambda: "activate/check" in box.holds(first), by=5)
+    assert box.desk.vote(box.holds(first)["activate/check"].id, "skip", ONCALL).counted
+    box.drive(first, lambda: box.steps(first)["activate"].state == "done", by=5)
+    assert box.desk.stop(first, "abort", ONCALL).counted
+    assert box.drive(first) == "aborted"
+    had = len(world.calls)
+    change = box.approved()
+    assert box.drive(change, lambda: box.standing(change), by=5) == "standing"
+    assert not world.denied[EAST]
+    world.dark.clear()
+    assert box.drive(change, by=5) == "done"
+    assert world.denied[EAST]
+    assert world.pods[EAST, "production/payment-service"].wanted == 0
+    verbs = ("failover", "restart", "minimum", "allow", "stop")
+    assert [c for c in world.calls[had:] if c.startswith(verbs)] == []
+    with pytest.raises(Refused, match="already serves"):
+        box.ask()
 
 
 def test_every_promotion_marks_the_point_of_no_return() -> None:

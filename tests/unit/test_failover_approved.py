@@ -232,4 +232,5 @@ def test_what_an_aborted_run_left_is_done_by_the_next(*, dark: bool) -> None:
     if dark:
         activate = plan.step("activate")
         assert settle(world.ports(), activate.do, activate.args).kind == Kind.PASS
-    assert preflight(world.estate, survey(world.ports(), world.estate), Request(WEST)).already
+    found = preflight(world.estate, survey(world.ports(), world.estate), Request(WEST))
+    assert (found.already, found.watch) == (not dark, dark)

@@ -272,7 +272,7 @@ def test_a_dark_region_s_production_moves() -> None:
     assert world.pods[WEST, "internal/batch-settlement"].wanted == 0
     activate = plan.step("activate")
     assert settle(world.ports(), activate.do, activate.args).kind == Kind.PASS
-    assert preflight(world.estate, survey(world.ports(), world.estate), Request(WEST)).already
+    assert preflight(world.estate, survey(world.ports(), world.estate), Request(WEST)).watch
 
 
 def test_a_limping_region_s_production_moves() -> None:

@@ -336,11 +336,53 @@ def test_what_an_aborted_run_left_undone_can_be_finished() -> None:
     assert found.blockers == ()
     assert any("what is left is done: off: " in w for w in found.warnings)
     _activate(world)
-    assert judged(world).already
+    assert judged(world).watch
     world._change(WEST, "production", "payment-service", ready=0)
     found = judged(world)
     assert found.blockers == ()
     assert any("not serving: payment-service" in w for w in found.warnings)
+
+
+def test_a_region_that_was_left_and_is_not_seen_fenced_is_watched() -> None:
+    """Nothing else is planned: not what serves, not customers; and nothing that a rollback would open."""
+    world = led_west()
+    _activate(world)
+    seen = survey(world.ports(), world.estate)
+    plan = failover(world.estate, seen, Request(WEST), peaks={}, durations={})
+    assert [(step.id, step.undo) for step in plan.steps] == [
+        (f"sync/hold/{EAST}", None),
+        ("fence/standing", None),
+    ]
+    assert plan.title == f"Keep watch on {EAST} until it is fenced"
+    assert judged(world).losses == ()
+    assert any("is not seen fenced: it is watched" in w for w in judged(world).warnings)
+    world.dark.clear()
+    again = failover(
+        world.estate, survey(world.ports(), world.estate), Request(WEST), peaks={}, durations={}, like=plan
+    )
+    assert again.digest == plan.digest
+    world.denied[EAST] = True
+    assert judged(world).watch
+    for name, service in world.estate.services.items():
+        if service.writes or service.kind != "service":
+            world.scale(EAST, service.namespace, name, 0)
+    assert judged(world).already
+    world.denied[EAST] = False
+    assert judged(world).watch
+
+
+def test_a_silent_region_that_was_not_stopped_is_stopped_and_watched() -> None:
+    """Weights alone keep customers away from it: they are sent away for good first."""
+    world = led_west()
+    _activate(world)
+    world.stops.clear()
+    world.weights = {name: {EAST: 0, WEST: 100} for name in world.weights}
+    seen = survey(world.ports(), world.estate)
+    plan = failover(world.estate, seen, Request(WEST), peaks={}, durations={})
+    assert [step.id for step in plan.steps][:2] == ["traffic/stop", "traffic/answers"]
+    world.dark.clear()
+    assert judged(world).already
+    assert judged(world, planned=True).already
 
 
 @pytest.mark.parametrize(
