@@ -94,9 +94,8 @@ def _closed(view: ChangeView, decision: DecisionView, step: StepView | None) -> 
     elif decision.state == "void" and not _stopped(view, step):
         said = f"answered by the world itself meanwhile{at}"
     else:
-        said = (
-            f"No longer asked: {'it expired' if decision.state == 'expired' else 'the run was stopped'}{at}"
-        )
+        run = "the run was stopped" if _stopped(view, step) else "the run has ended"
+        said = f"No longer asked: {'it expired' if decision.state == 'expired' else run}{at}"
     mark = "☑️" if decision.state == "decided" else "▫️"
     about = words(decision.question) if step is None else escape(step.title or step.id)
     text = f"{mark} {clip(' '.join(about.split()), TITLE)} · {said}"
