@@ -16,7 +16,7 @@ def parted(estate: Estate | None = None) -> MemoryWorld:
     """The same, but every database was detached and promoted alone: us-east-1 kept a writer of each."""
     world = left(estate)
     world.detached = set(world.estate.databases)
-    world.behind = dict.fromkeys(world.estate.databases, EAST)
+    world.left_writer = dict.fromkeys(world.estate.databases, EAST)
     return world
 
 

@@ -73,7 +73,7 @@ class MemoryWorld:
         self.moving: dict[str, tuple[str, str]] = {}
         self.status: dict[str, str] = {}
         self.detached: set[str] = set()
-        self.behind: dict[str, str] = {}
+        self.left_writer: dict[str, str] = {}
         self.controls: dict[str, bool] = {}
         self.lag: dict[str, float | None] = dict.fromkeys(self.estate.databases, 0.3)
         self.denied = dict.fromkeys(self.estate.regions, False)
@@ -135,7 +135,7 @@ class MemoryWorld:
         self._reach(region)
         name = self._name(identifier)
         moving, to = self.moving.get(name, ("", ""))
-        writer = self.behind.get(name, self.writer[name])
+        writer = self.left_writer.get(name, self.writer[name])
         members = tuple(
             Member(self.arn(name, r), r, c, writer=writer == r, sync="connected")
             for r, c in self.estate.databases[name].clusters.items()
@@ -154,7 +154,7 @@ class MemoryWorld:
 
     def takes_writes(self, name: str, region: str) -> bool:
         """Whether the Region's cluster is a writer: one that a detached cluster left behind is one as well."""
-        return region in (self.writer[name], self.behind.get(name))
+        return region in (self.writer[name], self.left_writer.get(name))
 
     def switchover(self, region: str, identifier: str, target_arn: str) -> None:
         self._reach(region)
@@ -168,7 +168,7 @@ class MemoryWorld:
         self._reach(region)
         name = self._name(identifier)
         if self.writer[name] != region:
-            self.behind[name] = self.writer[name]
+            self.left_writer[name] = self.writer[name]
         self.writer[name] = region
         self.detached.add(name)
         self._did(f"detach {name}")
