@@ -126,11 +126,11 @@ def _customers_first(make: Steps) -> list[Step]:
     restore = ready.restore(make, [proofs[1].id, replicas.id, drained.id])
     fences = ("fence/workloads", "fence/network", "fence/confirm")
     tried = [step.id for step in steps if step.id in fences]
-    watch = fencing.standing(make, [*tried, hold_old.id])
+    watch = [*traffic.never_both(make, [stop.id]), fencing.standing(make, [*tried, hold_old.id])]
     activate = _once(make, [*tried, *ids(promotions)])
     # Git starts what Argo CD is free to start, so it stays held until a person has answered.
     release = ready.release_sync(make, make.to, [restore.id, *ids(activate)])
-    return [*steps, *proofs, restore, watch, *activate, release]
+    return [*steps, *proofs, restore, *watch, *activate, release]
 
 
 def _guard(make: Steps) -> list[str]:

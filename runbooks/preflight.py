@@ -159,7 +159,8 @@ def _perhaps_stopped(estate: Estate, to: str, old: str) -> str:
         return f"The routing controls cannot be read: whether customers are let into {to} is not known."
     return (
         f"Whether {to} is itself stopped for DNS cannot be seen: that object lies in {old}. If {to} was left by an "
-        "earlier failover and health checkers still read it there, DNS would answer both; nothing is promoted then."
+        "earlier failover and health checkers still read it there, DNS would answer both; nothing is promoted then. "
+        f"It is removed as soon as {old} answers."
     )
 
 

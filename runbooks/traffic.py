@@ -32,6 +32,29 @@ def start_again(make: Steps, needs: Iterable[str]) -> Step:
     )
 
 
+def never_both(make: Steps, needs: Iterable[str]) -> list[Step]:
+    """The target's own STOP object, which an earlier failover may have left, gone as soon as its keeper answers.
+
+    It lies in the Region that is left, where it may not be seen now: with it the day that Region is back would
+    have both stopped. Routing controls are never both off.
+    """
+    if make.estate.dns.routing is not None:
+        return []
+    start = _start(make, make.to, other=make.old)
+    return [
+        make.step(
+            "traffic/let-in",
+            start.do,
+            start.args,
+            "standing",
+            needs,
+            blocks=[f"region/{make.old}"],
+            on_fail="go_on",
+            standing=True,
+        )
+    ]
+
+
 def _stop(make: Steps, *, old: str, to: str) -> tuple[str, dict[str, Any]]:
     if make.estate.dns.routing is not None:
         return "traffic.control@1", _controls(make, {old: False, to: True})

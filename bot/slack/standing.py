@@ -25,7 +25,7 @@ def on_watch(run: RunView) -> list[StepView]:
 
 def fences(step: StepView) -> bool:
     """Whether this step is there to close the Region that was left."""
-    return step.phase in {"fence", "standing"}
+    return step.id == "fence/standing"
 
 
 def region_of(step: StepView) -> str:

@@ -218,6 +218,9 @@ def test_the_target_that_goes_dark_in_mid_run_holds_and_can_be_left(box: House) 
     box.world.dark.clear()
     assert box.drive(back) == "done"
     assert box.world.denied[WEST]
+    assert [key for _, key in box.world.stops] == [f"STOP-{WEST}"], (
+        "never both stopped, once both can be seen"
+    )
     assert box.verified().exit_code == 0
 
 

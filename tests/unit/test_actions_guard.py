@@ -72,7 +72,7 @@ def test_nothing_done_keeps_the_guard_closed() -> None:
     world = MemoryWorld()
     verdict = look(world.ports(), GUARD, args_of(world))
     assert verdict.kind == Kind.INCONCLUSIVE
-    assert "sent elsewhere" in verdict.why
+    assert "not yet sent to us-west-2 alone" in verdict.why
 
 
 def test_a_confirmed_fence_opens_it() -> None:

@@ -100,7 +100,7 @@ def test_the_fence_that_stands_holds_nothing_back() -> None:
     assert not [s.id for s in plan.steps if watch.id in s.needs]
     check = plan.step("activate/check")
     assert (check.standing, check.on_fail) == (True, "hold")
-    assert {s.id for s in plan.steps if s.standing} == {"fence/standing", "activate/check"}
+    assert {s.id for s in plan.steps if s.standing} == {"fence/standing", "activate/check", "traffic/let-in"}
     databases = {d["database"] for d in watch.args["databases"]}
     assert databases == {"payments", "ledger", "reporting"}
     for way in (planned_from(MemoryWorld()), planned_from(MemoryWorld(), planned=True)):
@@ -227,7 +227,7 @@ def test_what_an_aborted_run_left_is_done_by_the_next(*, dark: bool) -> None:
     assert plan.bounds == {}
     found = play(world.ports(), plan)
     held = [i for i, verdict in found.items() if verdict.kind != Kind.PASS]
-    silent = [f"sync/hold/{EAST}", "fence/workloads", "fence/standing", "activate/check"]
+    silent = [f"sync/hold/{EAST}", "fence/workloads", "traffic/let-in", "fence/standing", "activate/check"]
     assert held == (silent if dark else [])
     if dark:
         activate = plan.step("activate")

@@ -144,7 +144,7 @@ def test_in_the_dark_customers_leave_first_and_capacity_delays_nothing() -> None
         if step.phase == "fence" and step.id != "guard":
             assert step.on_fail == "go_on"
             waiting = {s.id for s in plan.steps if step.id in s.needs and s.phase != "fence"}
-            assert waiting <= {"activate/check", "fence/standing"}
+            assert waiting <= {"activate/check", "fence/standing", "traffic/let-in"}
 
 
 def to_the_east(world: MemoryWorld, *, traffic_first: bool = False) -> Plan:
@@ -264,6 +264,7 @@ def test_a_dark_region_s_production_moves() -> None:
         "fence/workloads",
         "fence/network",
         "fence/confirm",
+        "traffic/let-in",
         "sync/hold/us-east-1",
         "fence/standing",
         "activate/check",
