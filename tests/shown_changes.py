@@ -204,6 +204,7 @@ def standing(**more: Any) -> ChangeView:
         step(
             9, "standing", "active", FENCE, why="us-east-1 does not answer: connect timed out", attempts=812
         ),
+        id="fence/standing",
         standing=True,
     )
     run = RunView("run-c0ffee", "standing", True, "", T0 + 41, None, (*found, watch), settled_at=T0 + 440)

@@ -392,7 +392,10 @@ def test_a_terminal_gets_a_live_board_and_then_the_report(at: House) -> None:
     """The board goes when the run has ended; the outcome stays."""
     change = at.approved()
     at.finish(change)
-    out = Console(file=io.StringIO(), force_terminal=True, width=120, markup=False, soft_wrap=True)
+    out = Console(
+        file=io.StringIO(), force_terminal=True, width=120, markup=False, soft_wrap=True,
+        _environ={"TERM": "xterm-256color"},
+    )  # fmt: skip
 
     assert follow(out, at.desk, change, stay=False, lease_seconds=LEASE_SECONDS) == 0
     assert "Recovery time" in words_on(out).rsplit("\x1b[?25h", 1)[1]
