@@ -80,7 +80,7 @@ def reminder(view: ChangeView, run: RunView, now: float) -> b.Body:
     open_for = f"{count} days" if count != 1 else "a day"
     first = f"🟢 *Still open after {open_for}:* {clip(escape(view.title), 300)}"
     text = "\n".join([first, *lines(view, run, settled=True), meaning(run)])
-    return {"text": clip(text, MESSAGE), "blocks": b.sections(text.split("\n"))}
+    return {"text": clip(text, MESSAGE), "blocks": b.fitted(b.sections(text.split("\n")))}
 
 
 def day_of(run: RunView, now: float) -> int:
