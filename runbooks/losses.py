@@ -38,7 +38,8 @@ def losses(moving: Sequence[str], survey: Survey, estate: Estate, request: Reque
             most = span(_seconds(lag_ms))
             yield f"{name}: loses what had not arrived when {old} fell silent, at most {most}."
         else:
-            yield f"{name}: may lose {max(1, lag_ms) / 1000:.1f} s of writes (lag now)."
+            reading = "lag now" if survey.regions[old].reachable else f"the last reading; {old} is silent"
+            yield f"{name}: may lose {max(1, lag_ms) / 1000:.1f} s of writes ({reading})."
     left = survey.regions[old]
     if moving and not left.reachable and writing(left):
         yield (
