@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import structlog
@@ -24,7 +23,6 @@ from bot.policy import APPROVE, Ballot, check_voter, outcome
 from bot.store.tables import Block, Change, Decision, Run, StepRow, Vote
 from bot.trail.append import Record
 from bot.trail.event import Event, Name
-from runbooks.request import Request
 
 log = structlog.get_logger()
 Votes = list[tuple[str, str]]
@@ -209,17 +207,6 @@ class Decider:
                 approval={"decision": decision.id, "digest": decision.digest},
             )
         )
-
-
-def request_of(change: Change) -> Request:
-    """The change's request as it was asked."""
-    return Request.from_json(json.loads(change.request))
-
-
-def open_approvals(record_or_session: Record) -> list[Decision]:
-    """Approvals that wait for answers."""
-    query = select(Decision).where(col(Decision.state) == "open", Decision.kind == "approval")
-    return list(record_or_session.session.exec(query))
 
 
 def _ballot(decision: Decision, votes: list[tuple[str, str]], asker: str) -> Ballot:

@@ -114,16 +114,19 @@ def release(trail: Trail, run_ids: Collection[str], by: Change) -> None:
     try:
         with trail.record() as record:
             query = select(Run).where(col(Run.id).in_(list(run_ids)), col(Run.state).in_(OPEN))
-            for run in record.session.exec(query.with_for_update()):
-                if halt_ends(run) is not None:
-                    run.stop = stop_before(run)
-                    record.session.add(run)
+            released = [
+                run for run in record.session.exec(query.with_for_update()) if halt_ends(run) is not None
+            ]
+            for run in released:
+                run.stop = stop_before(run)
+                record.session.add(run)
+            # Also when somebody else took the runs over meanwhile: then the list is empty, and says so.
             record.add(
                 Event(
                     name=Name.RUN_STOPPING,
                     change=by.id,
                     ok=False,
-                    detail={"how": "preempt", "released": sorted(run_ids)},
+                    detail={"how": "preempt", "released": sorted(run.id for run in released)},
                 )
             )
     except TrailError as error:

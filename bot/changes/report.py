@@ -71,7 +71,8 @@ def report_of(
     notes, open_ends = [], [row for row in rows if row.state in _OPEN_ENDS]
     fenced = any(row.step == "fence/standing" and row.state == "done" for row in rows)
     closing = ("fence/", f"sync/hold/{plan.request.get('from')}")
-    if tried := [row for row in open_ends if row.step.startswith(closing) and row.state == "unconfirmed"]:
+    tried = [row for row in open_ends if row.step.startswith(closing) and row.state == "unconfirmed"]
+    if tried and not planned:
         # One sentence says it, while it is so: which of the tries went unseen is on the board.
         open_ends = [row for row in open_ends if row not in tried]
         if not fenced:
