@@ -9,6 +9,7 @@ SignalboxError
 ├── EstateError         the estate's file is not usable
 ├── OutsideError        a call to the outside did not give an answer that can be trusted
 │   ├── Unreachable     no answer at all: the call may or may not have arrived
+│   │   └── Busy        a read that was throttled: worth asking again a little later
 │   ├── Rejected        an answer that says no: nothing was changed
 │   ├── Conflict        someone else changed the same thing first: nothing was changed
 │   └── Throttled       too many calls at the moment: nothing was changed, and later it may be
@@ -69,6 +70,10 @@ class OutsideError(SignalboxError):
 
 class Unreachable(OutsideError):
     """No answer: the call may or may not have arrived."""
+
+
+class Busy(Unreachable):
+    """A read that was throttled: nobody is gone, and it is worth asking again a little later."""
 
 
 class Rejected(OutsideError):

@@ -14,9 +14,9 @@ import urllib3
 from kubernetes.client.exceptions import ApiException
 
 from bot import act
-from bot.errors import Conflict, OutsideError, Rejected, Throttled, Unreachable
+from bot.errors import Busy, Conflict, OutsideError, Rejected, Throttled, Unreachable
 from bot.world.hooks import changes_kubernetes
-from bot.world.patience import Busy, Reads
+from bot.world.patience import Reads
 
 TIMEOUT_SECONDS = (2, 6)  # connect, read
 _MANAGER = "signalbox"

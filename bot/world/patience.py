@@ -8,16 +8,12 @@ from typing import Any
 
 import stamina
 
-from bot.errors import Unreachable
+from bot.errors import Busy
 
 _SILENCES = 3
 _ATTEMPTS = 6
 BUDGET_SECONDS = 8.0
 TURN_SECONDS = 5.0
-
-
-class Busy(Unreachable):
-    """A read that was throttled: nobody is gone, and it is worth asking again a little later."""
 
 
 class Reads:

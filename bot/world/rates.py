@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.clock import Clock
-from bot.errors import Unreachable
+from bot.errors import Busy
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ class Rates:
         self._lock = threading.Lock()
 
     def read(self, service: str, region: str, most: float) -> None:
-        """Wait for a read's turn. Raises Unreachable, at once, when it does not come within `most` seconds."""
+        """Wait for a read's turn. Raises Busy, at once, when it does not come within `most` seconds."""
         # The time is read under the lock: what another thread read earlier must not look like a calendar set back.
         with self._lock:
             seconds = self._bucket(service, region).take(self._clock.now(), most)
         if seconds is None:
             place = "" if service in _ACCOUNT_WIDE else f" in {region}"
-            raise Unreachable(f"Too many questions to {_TOLD.get(service, service)}{place} at once.")
+            raise Busy(f"Too many questions to {_TOLD.get(service, service)}{place} at once.")
         self._wait(seconds)
 
     def change(self, service: str, region: str) -> None:

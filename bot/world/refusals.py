@@ -5,7 +5,7 @@ from __future__ import annotations
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from bot.errors import Conflict, OutsideError, Rejected, Throttled, Unreachable
+from bot.errors import Busy, Conflict, OutsideError, Rejected, Throttled, Unreachable
 
 _LONGEST = 300
 _THROTTLED = frozenset(
@@ -63,7 +63,7 @@ def throttled(error: Exception) -> bool:
 def translated(error: Exception, *, service: str, operation: str, region: str, change: bool) -> OutsideError:
     """What this exception of botocore means for people.
 
-    A throttled read is unreachable for now; a throttled change is refused. An answer of 500 and above says
+    A throttled read is busy, worth asking again; a throttled change is refused. An answer of 500 and above says
     nothing about what was done, so it counts as no answer.
     """
     call = f"{service} {operation} in {region}"
@@ -72,7 +72,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
         code, said = _code(error), str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST]
         what = f"{call}: {code}: {said}".rstrip(": ")
         if code in _THROTTLED:
-            return Throttled(what, not_done="Nothing was changed by it.") if change else Unreachable(what)
+            return Throttled(what, not_done="Nothing was changed by it.") if change else Busy(what)
         if _status(error) >= 500:
             return Unreachable(what, not_done=lost)
         kind = Conflict if code in _CONFLICTS or _record_moved(code, said) else Rejected

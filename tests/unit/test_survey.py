@@ -9,7 +9,7 @@ import pytest
 from memory_world import EAST, WEST, MemoryWorld
 
 from bot.canon import canonical
-from bot.errors import Rejected, Unreachable
+from bot.errors import Busy, Rejected, Unreachable
 from bot.estate import Routing
 from bot.facts.survey import survey
 from bot.patience import together, within
@@ -172,3 +172,22 @@ def test_threads_act_under_the_caller_s_context() -> None:
     who: contextvars.ContextVar[str] = contextvars.ContextVar("who")
     who.set("on-call")
     assert together({"a": who.get}, 1) == {"a": "on-call"}
+
+
+class Throttling(MemoryWorld):
+    """A world in which AWS tells each question about a database once to come back later."""
+
+    def cluster(self, region: str, cluster: str) -> ClusterState:
+        self.told = getattr(self, "told", set[str]())
+        if cluster not in self.told:
+            self.told.add(cluster)
+            raise Busy("rds describe_db_clusters: Throttling.")
+        return super().cluster(region, cluster)
+
+
+def test_what_was_throttled_is_asked_once_more_before_it_counts_as_unknown() -> None:
+    """A busy AWS is no reason to refuse a plan."""
+    world = Throttling()
+    seen = survey(world.ports(), world.estate)
+    assert seen.unknown == {}
+    assert all(set(database.clusters) == {EAST, WEST} for database in seen.databases.values())
