@@ -17,7 +17,8 @@ from bot.engine.drive import Engine
 from bot.engine.lease import Lease
 from bot.engine.register import Intents
 from bot.engine.visit import Visitor
-from bot.errors import SignalboxError
+from bot.errors import EstateError, SignalboxError
+from bot.estate_file import read_estate
 from bot.ports import Ports
 from bot.rounds import Rounds
 from bot.settings import Settings, replica_name
@@ -75,6 +76,14 @@ def _clock(settings: Settings) -> Clock:
         ) from error
 
 
+def _named_like_the_estate(settings: Settings) -> str:
+    """The name of a log that begins now; one that has rows keeps its own."""
+    try:
+        return f"signalbox/{read_estate(settings.estate).estate}"
+    except EstateError:
+        return "signalbox"
+
+
 def build(settings: Settings, *, terminal: bool = False) -> Box:
     """Open the database, the estate and the world. Raises EstateError or TrailError: do not start.
 
@@ -83,7 +92,7 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     clock = _clock(settings)
     database = Database(settings.database_url)
     migrate(database)
-    trail = Trail(database, clock)
+    trail = Trail(database, clock, chain=settings.log_name or _named_like_the_estate(settings))
     estates = Estates(settings.estate, trail, clock)
     estate = estates.now
     lease = Lease(database, trail, replica_name(terminal=terminal), settings.lease_seconds)

@@ -18,6 +18,14 @@ class Settings(BaseSettings):
     estate: Path = Path("estate.yaml")
     database_url: str = "sqlite:///signalbox.db"
     state: Path = Path()
+    log_name: str = Field(default="", pattern=r"^[^\s+]{0,100}$")
+    archive: str = Field(default="", pattern=r"^(s3://[^/]+(/.*)?)?$")
+    archive_region: str = ""
+    archive_late_seconds: float = Field(default=300.0, gt=0)
+    archive_limit_seconds: float = Field(default=3600.0, gt=0)
+    signing_key: Path | None = None
+    kms_key: str = ""
+    kms_key_before: str = ""
     clock: Path | None = None
     resolver: str | None = None
     dns_port: int = 53

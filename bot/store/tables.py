@@ -197,9 +197,70 @@ class Entry(SQLModel, table=True):
 
 
 class Head(SQLModel, table=True):
-    """The one row that orders the trail: how many rows there are and the last one's leaf hash."""
+    """The one row that orders the trail: how many rows there are and the last one's leaf hash.
+
+    `chain` is the log's own name in every body; `origin` the one that checkpoints are signed for: the same, until
+    the log went on after a recovery (`CHAIN/r1`).
+    """
 
     log: str = Field(primary_key=True)
+    chain: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    origin: str = Field(default="", sa_column_kwargs={"server_default": ""})
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
     leaf: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     time_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class CheckpointRow(SQLModel, table=True):
+    """A signed head: `note` are the bytes of a C2SP signed note over the first `size` rows. `at` by the calendar.
+
+    `shipped_at` is when the archive had taken it with everything before it, epoch seconds of the calendar.
+    """
+
+    __tablename__ = "checkpoint"
+    origin: str = Field(primary_key=True)
+    size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    root: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    at: float
+    shipped_at: float | None = None
+
+
+class Tile(SQLModel, table=True):
+    """256 hashes of the tree in one place (c2sp.org/tlog-tiles): nodes of level 8·`level`, from 256·`number` on.
+
+    Only full tiles are kept. Proofs are made from them and checked before they are handed out.
+    """
+
+    level: int = Field(primary_key=True)
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    hashes: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Anchor(SQLModel, table=True):
+    """Where the archive stands with this database, one row an origin.
+
+    States: `new` (nothing was looked at yet), `anchored` (the newest locked checkpoint is in this database),
+    `unanchored` (the archive did not answer at the start), `behind` (this database holds less than what was locked),
+    `forked` (it holds something else). `locked_size` and `locked_root` are of the newest locked checkpoint that was
+    seen; `late_since` is since when rows wait longer than they should, calendar.
+    """
+
+    origin: str = Field(primary_key=True)
+    state: str
+    why: str = Field(default="", sa_column=Column(Text, nullable=False))
+    locked_size: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    locked_root: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False))
+    looked_at: float = 0
+    shipped_at: float | None = None
+    late_since: float | None = None
+
+
+class Disclosure(SQLModel, table=True):
+    """What a commitment in the trail stands for: `value` is JSON. Deleted after `until`; the trail stays as it is."""
+
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    path: str = Field(primary_key=True)
+    salt: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    value: str = Field(sa_column=Column(Text, nullable=False))
+    until: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,14 +15,12 @@ from bot.errors import TrailError
 from bot.store.database import Database
 from bot.store.tables import Entry, Head
 from bot.trail.event import Event, body
+from bot.trail.tree import EMPTY, leaf_hash
 
-GENESIS = hashlib.sha256(b"").digest()
+LOG = "signalbox"
+"""The key of the one head row."""
+GENESIS = EMPTY
 """`prev` of the first row: the root of an empty tree (RFC 6962 §2.1)."""
-
-
-def leaf_hash(entry_body: bytes) -> bytes:
-    """RFC 6962 leaf: SHA-256(0x00 ‖ body)."""
-    return hashlib.sha256(b"\x00" + entry_body).digest()
 
 
 @dataclass
@@ -45,12 +42,15 @@ class Record:
 
 
 class Trail:
-    """The audit log of one database. `log` names the chain inside every body."""
+    """The audit log of one database.
 
-    def __init__(self, database: Database, clock: Clock, log: str = "signalbox") -> None:
+    `chain` is its name in every body and the origin of its checkpoints; a log that has rows keeps the one it has.
+    """
+
+    def __init__(self, database: Database, clock: Clock, chain: str = "signalbox") -> None:
         self.database = database
         self.clock = clock
-        self._log = log
+        self._chain = chain
         self._followers: list[Callable[[], None]] = []
 
     def follow(self, wake: Callable[[], None]) -> None:
@@ -80,11 +80,11 @@ class Trail:
             pass
 
     def _append(self, session: Session, events: list[Event]) -> None:
-        head = session.exec(select(Head).where(Head.log == self._log).with_for_update()).one_or_none()
+        head = session.exec(select(Head).where(Head.log == LOG).with_for_update()).one_or_none()
         if head is None:
-            raise TrailError(
-                f"The head row of the log {self._log!r} is missing.", then="Run signalbox verify."
-            )
+            raise TrailError("The head row of the trail is missing.", then="Run signalbox verify.")
+        if not head.chain:
+            head.chain = head.origin = self._chain
         for event in events:
             raw_ms = int(self.clock.now() * 1000)
             time_ms = max(raw_ms, head.time_ms)
@@ -92,7 +92,7 @@ class Trail:
                 content = canonical(
                     body(
                         event,
-                        log=self._log,
+                        log=head.chain,
                         seq=head.size,
                         prev=head.leaf,
                         time_ms=time_ms,

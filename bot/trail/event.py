@@ -51,6 +51,19 @@ class Name(StrEnum):
     STEP_UNCONFIRMED = "run:step:unconfirmed"
     CALL_INTENT = "call:outside:intent"
     CALL_OUTCOME = "call:outside:outcome"
+    KEY_INTRODUCED = "trail:key:introduced"
+    KEY_ROTATED = "trail:key:rotated"
+    LOG_ANCHORED = "trail:log:anchored"
+    LOG_UNANCHORED = "trail:log:unanchored"
+    LOG_DIVERGED = "trail:log:diverged"
+    LOG_RECOVERED = "trail:log:recovered"
+    ARCHIVE_LATE = "trail:archive:late"
+    ARCHIVE_CAUGHT_UP = "trail:archive:caught_up"
+    FIELD_REDACTED = "trail:field:redacted"
+    PACK_EXPORTED = "evidence:pack:exported"
+    TRAIL_VERIFIED = "evidence:trail:verified"
+    TRAIL_SEARCHED = "evidence:trail:searched"
+    POLICY_CHANGED = "estate:policy:changed"
 
 
 Activity = Literal[1, 2, 3, 4]
