@@ -67,8 +67,8 @@ class Signer(Protocol):
     """A private key that signs checkpoints."""
 
     @property
-    def key(self) -> str:
-        """The public half as a C2SP verifier key, NAME+KEYID+BASE64. Raises OutsideError, TrailError."""
+    def public(self) -> bytes:
+        """The public half as SubjectPublicKeyInfo, DER. Raises OutsideError."""
 
     @property
     def attested(self) -> bool:

@@ -137,8 +137,12 @@ class Note:
 
 def signed(checkpoint: Checkpoint, signatures: Sequence[tuple[Key, bytes]]) -> bytes:
     """The note's bytes."""
-    lines = "".join(f"{_DASH}{one.name} {_b64(one.id + signature)}\n" for one, signature in signatures)
-    return checkpoint.text + b"\n" + lines.encode()
+    return checkpoint.text + b"\n" + b"".join(signature_line(one, made) for one, made in signatures)
+
+
+def signature_line(signer: Key, signature: bytes) -> bytes:
+    """The line that names the key and holds its signature."""
+    return f"{_DASH}{signer.name} {_b64(signer.id + signature)}\n".encode()
 
 
 def parse_note(raw: bytes) -> Note:

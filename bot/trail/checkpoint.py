@@ -1,0 +1,221 @@
+"""Signs the trail's head: the rows are read again and hashed anew, and what was signed before must be their beginning.
+
+A signature under bytes that nobody looked at would vouch for whatever is in the database by now; so nothing is
+signed over an altered row, and nothing that could not be shown to follow the checkpoint before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from bot.canon import canonical
+from bot.errors import TrailError
+from bot.store.tables import CheckpointRow, Entry, Head
+from bot.trail import tree
+from bot.trail.append import LOG, Trail
+from bot.trail.event import Event, Name
+from bot.trail.note import UNATTESTED, Checkpoint, Key, NotANote, parse_note, signature_line, signed
+from bot.trail.note import key as named
+from bot.trail.tiles import WIDTH, Tiles
+from bot.vault import Signer
+
+EVERY_ROWS = 256
+EVERY_SECONDS = 60.0
+_BATCH = 64 * WIDTH
+_THEN = "Run signalbox verify, and keep this database as it is."
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The key that signs, and the one before it where keys are being changed."""
+
+    signer: Signer
+    before: Signer | None = None
+
+
+class Checkpointer:
+    """Makes checkpoints. Any number of replicas may: the same rows give the same root."""
+
+    def __init__(self, trail: Trail, keys: Keyring) -> None:
+        self._trail = trail
+        self._database = trail.database
+        self._keys = keys
+        self._checked = 0
+        self._leaf = tree.EMPTY
+
+    def due(self) -> bool:
+        """Whether 256 rows, or the oldest for a minute (calendar), wait for a checkpoint."""
+        with self._database.read() as session:
+            head = _head(session)
+            last = _newest(session, head.origin)
+            since = last.size if last else 0
+            if head.size - since >= EVERY_ROWS:
+                return True
+            first = session.exec(select(Entry.at).where(Entry.seq == since)).first()
+            return first is not None and self._trail.clock.now() - first >= EVERY_SECONDS
+
+    def seal(self) -> CheckpointRow | None:
+        """Sign what is there now; None when the newest checkpoint covers it already.
+
+        Raises TrailError when the rows are not what was written or do not follow what was signed before, and
+        OutsideError when the signer does not answer.
+        """
+        with self._database.read() as session:
+            head = _head(session)
+            if head.size == 0 or ((last := _newest(session, head.origin)) and last.size == head.size):
+                return None
+        key = self._introduced(head.chain)
+        with self._database.read() as session:
+            head = _head(session)
+        self._grow(head)
+        with self._database.read() as session:
+            root = self._root(session, head)
+        point = Checkpoint(head.origin, head.size, root)
+        signature = self._keys.signer.sign(point.text)
+        if not key.verifies(point.text, signature):
+            raise TrailError(f"The signer's answer is no signature of its key {key.name}.", then=_THEN)
+        row = CheckpointRow(
+            origin=head.origin,
+            size=head.size,
+            root=root,
+            note=signed(point, [(key, signature)]),
+            at=self._trail.clock.now(),
+        )
+        try:
+            with self._database.write() as session:
+                session.add(row)
+        except IntegrityError:  # another replica signed the same head
+            return None
+        return row
+
+    def vouch(self, text: bytes) -> bytes:
+        """A text that ends in a newline, as a note signed by the key that signs checkpoints.
+
+        Raises OutsideError when the signer does not answer, TrailError when its key cannot be used.
+        """
+        with self._database.read() as session:
+            chain = _head(session).chain
+        key = self._introduced(chain)
+        return text + b"\n" + signature_line(key, self._keys.signer.sign(text))
+
+    def _grow(self, head: Head) -> None:
+        """Read what is new once, see that it hangs together, and keep its full tiles."""
+        while self._checked < head.size:
+            upto = min(head.size, self._checked + _BATCH)
+            try:
+                with self._database.write() as session:
+                    if self._checked == 0:
+                        self._resume(session)
+                    leaf = _linked(session, self._checked, upto, self._leaf)
+                    Tiles(session).grow(upto)
+            except IntegrityError:  # another replica wrote the same tile first
+                continue
+            self._checked, self._leaf = upto, leaf
+        if self._leaf != head.leaf:
+            self._checked = 0
+            raise TrailError("The last row is not the one that the head names.", then=_THEN)
+
+    def _resume(self, session: Session) -> None:
+        """Begin where the newest checkpoint ended: what lies before it is shown by its consistency."""
+        if (last := _newest(session, _head(session).origin)) is not None:
+            body = session.exec(select(Entry.body).where(Entry.seq == last.size - 1)).first()
+            if body is not None:
+                self._checked, self._leaf = last.size, tree.leaf_hash(body)
+
+    def _root(self, session: Session, head: Head) -> bytes:
+        nodes = Tiles(session)
+        root = tree.root(nodes.node, head.size)
+        last = _newest(session, head.origin)
+        if last is None:
+            return root
+        before = parse_note(last.note).checkpoint
+        follows = before.size <= head.size and tree.consistent(
+            before.size, before.root, head.size, root, tree.consistency(nodes.node, before.size, head.size)
+        )
+        if not follows:
+            raise TrailError(
+                f"The {head.size} rows do not follow the {before.size} that were signed before.",
+                not_done="No checkpoint was signed.",
+                then=_THEN,
+            )
+        return root
+
+    def _introduced(self, chain: str) -> Key:
+        """The signer's key, told in the trail before its first checkpoint, and vouched for by the one before it."""
+        key = _key(chain, self._keys.signer)
+        known = self._known()
+        if known == str(key):
+            return key
+        detail = {"key": str(key), "attested": self._keys.signer.attested}
+        before = self._keys.before
+        if known and before is not None and str(_key(chain, before)) == known:
+            said = key_statement(chain, known, str(key))
+            detail |= {"before": known, "signature": before.sign(said).hex()}
+            self._trail.note(Event(name=Name.KEY_ROTATED, detail=detail))
+        else:
+            self._trail.note(Event(name=Name.KEY_INTRODUCED, detail=detail))
+        return key
+
+    def _known(self) -> str:
+        with self._database.read() as session:
+            body = session.exec(
+                select(Entry.body)
+                .where(col(Entry.name).in_([Name.KEY_INTRODUCED, Name.KEY_ROTATED]))
+                .order_by(col(Entry.seq).desc())
+                .limit(1)
+            ).first()
+        return str(orjson.loads(body)["unmapped"]["detail"]["key"]) if body else ""
+
+
+def _key(chain: str, signer: Signer) -> Key:
+    try:
+        return named(chain if signer.attested else chain + UNATTESTED, signer.public)
+    except NotANote as error:
+        raise TrailError(f"The signer's key cannot be used: {error}.") from error
+
+
+def key_statement(chain: str, before: str, key: str) -> bytes:
+    """What the old key signs to vouch for the new one."""
+    return canonical({"signalbox": "key/1", "chain": chain, "before": before, "key": key})
+
+
+def _head(session: Session) -> Head:
+    head = session.get(Head, LOG)
+    if head is None:
+        raise TrailError("The head row of the trail is missing.", then=_THEN)
+    return head
+
+
+def _newest(session: Session, origin: str) -> CheckpointRow | None:
+    return session.exec(
+        select(CheckpointRow)
+        .where(CheckpointRow.origin == origin)
+        .order_by(col(CheckpointRow.size).desc())
+        .limit(1)
+    ).first()
+
+
+def _linked(session: Session, first: int, upto: int, prev: bytes) -> bytes:
+    """The last leaf of the rows [first, upto), which must follow `prev` and each other. Raises TrailError."""
+    rows = session.exec(
+        select(Entry.seq, Entry.prev, Entry.leaf, Entry.body)
+        .where(Entry.seq >= first, Entry.seq < upto)
+        .order_by(col(Entry.seq))
+    )
+    expected = first
+    for seq, stored_prev, stored_leaf, body in rows:
+        leaf = tree.leaf_hash(body)
+        if (seq, stored_prev, stored_leaf) != (expected, prev, leaf):
+            raise TrailError(
+                f"Row {expected} of the trail is not the one that was written.",
+                not_done="No checkpoint was signed.",
+                then=_THEN,
+            )
+        prev, expected = leaf, expected + 1
+    if expected != upto:
+        raise TrailError(f"The trail lacks row {expected}.", not_done="No checkpoint was signed.", then=_THEN)
+    return prev
