@@ -14,6 +14,7 @@ SignalboxError
 │   ├── Conflict        someone else changed the same thing first: nothing was changed
 │   └── Throttled       too many calls at the moment: nothing was changed, and later it may be
 ├── TrailError          the trail cannot record, so nothing may be done
+│   └── Altered         the trail holds something else than what was written
 └── LeaseLost           another replica owns this work now
 
 Each says what happened, what was *not* done, and what to do next; `str()` of it is what people read.
@@ -92,6 +93,12 @@ class TrailError(SignalboxError):
     """The trail cannot record, so no call may leave."""
 
     not_done = "No call was made."
+
+
+class Altered(TrailError):
+    """The trail holds something else than what was written or signed."""
+
+    not_done = "No checkpoint was signed."
 
 
 class LeaseLost(SignalboxError):

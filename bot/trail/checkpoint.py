@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from bot.canon import canonical
-from bot.errors import TrailError
+from bot.errors import Altered, TrailError
 from bot.store.tables import CheckpointRow, Entry, Head
 from bot.trail import tree
 from bot.trail.append import LOG, Trail
@@ -61,7 +61,7 @@ class Checkpointer:
     def seal(self) -> CheckpointRow | None:
         """Sign what is there now; None when the newest checkpoint covers it already.
 
-        Raises TrailError when the rows are not what was written or do not follow what was signed before, and
+        Raises Altered when the rows are not what was written or do not follow what was signed before, and
         OutsideError when the signer does not answer.
         """
         with self._database.read() as session:
@@ -104,12 +104,12 @@ class Checkpointer:
 
     def _grow(self, head: Head) -> None:
         """Read what is new once, see that it hangs together, and keep its full tiles."""
+        if self._checked == 0:
+            self._resume()
         while self._checked < head.size:
             upto = min(head.size, self._checked + _BATCH)
             try:
                 with self._database.write() as session:
-                    if self._checked == 0:
-                        self._resume(session)
                     leaf = _linked(session, self._checked, upto, self._leaf)
                     Tiles(session).grow(upto)
             except IntegrityError:  # another replica wrote the same tile first
@@ -117,11 +117,14 @@ class Checkpointer:
             self._checked, self._leaf = upto, leaf
         if self._leaf != head.leaf:
             self._checked = 0
-            raise TrailError("The last row is not the one that the head names.", then=_THEN)
+            raise Altered("The last row is not the one that the head names.", then=_THEN)
 
-    def _resume(self, session: Session) -> None:
+    def _resume(self) -> None:
         """Begin where the newest checkpoint ended: what lies before it is shown by its consistency."""
-        if (last := _newest(session, _head(session).origin)) is not None:
+        with self._database.read() as session:
+            last = _newest(session, _head(session).origin)
+            if last is None:
+                return
             body = session.exec(select(Entry.body).where(Entry.seq == last.size - 1)).first()
             if body is not None:
                 self._checked, self._leaf = last.size, tree.leaf_hash(body)
@@ -137,10 +140,8 @@ class Checkpointer:
             before.size, before.root, head.size, root, tree.consistency(nodes.node, before.size, head.size)
         )
         if not follows:
-            raise TrailError(
-                f"The {head.size} rows do not follow the {before.size} that were signed before.",
-                not_done="No checkpoint was signed.",
-                then=_THEN,
+            raise Altered(
+                f"The {head.size} rows do not follow the {before.size} that were signed before.", then=_THEN
             )
         return root
 
@@ -186,7 +187,7 @@ def key_statement(chain: str, before: str, key: str) -> bytes:
 def _head(session: Session) -> Head:
     head = session.get(Head, LOG)
     if head is None:
-        raise TrailError("The head row of the trail is missing.", then=_THEN)
+        raise Altered("The head row of the trail is missing.", then=_THEN)
     return head
 
 
@@ -210,12 +211,8 @@ def _linked(session: Session, first: int, upto: int, prev: bytes) -> bytes:
     for seq, stored_prev, stored_leaf, body in rows:
         leaf = tree.leaf_hash(body)
         if (seq, stored_prev, stored_leaf) != (expected, prev, leaf):
-            raise TrailError(
-                f"Row {expected} of the trail is not the one that was written.",
-                not_done="No checkpoint was signed.",
-                then=_THEN,
-            )
+            raise Altered(f"Row {expected} of the trail is not the one that was written.", then=_THEN)
         prev, expected = leaf, expected + 1
     if expected != upto:
-        raise TrailError(f"The trail lacks row {expected}.", not_done="No checkpoint was signed.", then=_THEN)
+        raise Altered(f"The trail lacks row {expected}.", then=_THEN)
     return prev

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
-from bot.errors import Refused, TrailError
+from bot.errors import Altered, Refused
 from bot.store.tables import CheckpointRow, Entry, Tile
 from bot.trail import tree
 
@@ -30,12 +30,12 @@ class Tiles:
         self._known: dict[tuple[int, int], list[bytes]] = {}
 
     def node(self, level: int, index: int) -> bytes:
-        """The hash of the perfect subtree over the rows [index·2^level, (index+1)·2^level). Raises TrailError."""
+        """The hash of the perfect subtree over the rows [index·2^level, (index+1)·2^level). Raises Altered."""
         tile_level, up = divmod(level, _LEVELS)
         return _fold(self._hashes(tile_level, index << up, 1 << up))
 
     def grow(self, size: int) -> None:
-        """Write every full tile over the first `size` rows that is not there yet. Raises TrailError."""
+        """Write every full tile over the first `size` rows that is not there yet. Raises Altered."""
         level, width = 0, WIDTH
         while size >= width:
             newest = self._session.exec(
@@ -62,7 +62,7 @@ class Tiles:
         else:
             found = [_fold(self._hashes(level - 1, (first + n) * WIDTH, WIDTH)) for n in range(count)]
         if len(found) != count:
-            raise TrailError(f"The trail lacks rows or hashes from {first << (_LEVELS * level)} on.")
+            raise Altered(f"The trail lacks rows or hashes from {first << (_LEVELS * level)} on.")
         return found
 
     def _leaves(self, first: int, count: int) -> list[bytes]:
@@ -98,7 +98,7 @@ class InclusionProof:
 def prove(session: Session, seq: int) -> InclusionProof:
     """The proof of row `seq` under the newest checkpoint.
 
-    Raises Refused while no checkpoint covers the row, TrailError when what is stored does not fit what was signed.
+    Raises Refused while no checkpoint covers the row, Altered when what is stored does not fit what was signed.
     """
     point = session.exec(select(CheckpointRow).order_by(col(CheckpointRow.size).desc()).limit(1)).first()
     body = session.exec(select(Entry.body).where(Entry.seq == seq)).first()
@@ -108,7 +108,7 @@ def prove(session: Session, seq: int) -> InclusionProof:
         raise Refused(f"Row {seq} is not under a signed checkpoint yet.", then="Ask again in a minute.")
     leaf, path = tree.leaf_hash(body), tree.inclusion(Tiles(session).node, seq, point.size)
     if not tree.included(leaf, seq, point.size, path, point.root):
-        raise TrailError(
+        raise Altered(
             f"Row {seq} does not fit the checkpoint over {point.size} rows: the database was altered.",
             not_done="No proof was made.",
             then="Run signalbox verify.",

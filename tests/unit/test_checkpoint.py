@@ -8,7 +8,7 @@ from hand_clock import HandClock
 from sqlalchemy import text
 from sqlmodel import select
 
-from bot.errors import Refused, TrailError
+from bot.errors import Altered, Refused
 from bot.store.database import Database
 from bot.store.tables import CheckpointRow, Entry, Tile
 from bot.trail import tree
@@ -125,7 +125,7 @@ def test_nothing_is_signed_over_rows_that_were_altered(log: Log, sql: str, *, ag
     log.write(3)
     with log.database.write() as session:
         session.connection().execute(text(sql), {"body": b"{}"} if ":body" in sql else {})
-    with pytest.raises(TrailError, match=r"Row|lacks row|head"):
+    with pytest.raises(Altered, match=r"Row|lacks row|head"):
         (log.checkpointer if again else Checkpointer(log.trail, Keyring(log.key))).seal()
 
 
@@ -142,7 +142,7 @@ def test_nothing_is_signed_that_does_not_follow_what_was_signed_before(log: Log)
             text("update head set size = 0, leaf = :leaf, time_ms = 0"), {"leaf": tree.EMPTY}
         )
     log.write(9)
-    with pytest.raises(TrailError, match="do not follow the 4 that were signed before"):
+    with pytest.raises(Altered, match="do not follow the 4 that were signed before"):
         Checkpointer(log.trail, Keyring(log.key)).seal()
     with log.database.read() as session:
         assert session.exec(select(CheckpointRow)).all() == [signed]
