@@ -25,9 +25,12 @@ from bot.settings import Settings, replica_name
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.trail.append import Trail
+from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.event import Event, Name
+from bot.trail.keeper import Keeper
 from bot.trail.proof import Proof
 from bot.world import open_world
+from bot.world.signing import FileKey, KmsKey
 
 log = structlog.get_logger()
 
@@ -46,6 +49,7 @@ class Box:
     desk: Desk
     watch: Watch
     rounds: Rounds
+    keeper: Keeper
 
     def start(self) -> None:
         """Begin to drive, watch and make rounds."""
@@ -54,6 +58,7 @@ class Box:
         self.engine.start()
         self.watch.start()
         self.rounds.start()
+        self.keeper.start()
 
     def stop(self) -> None:
         """End in order: nothing new, then what is under way, then the lease."""
@@ -61,6 +66,7 @@ class Box:
         self.watch.stop()
         self.engine.stop()
         self.trail.note(Event(name=Name.BOT_STOPPED, detail={"replica": self.lease.name}))
+        self.keeper.stop()
         self.database.close()
 
 
@@ -74,6 +80,28 @@ def _clock(settings: Settings) -> Clock:
             f"SIGNALBOX_CLOCK names {settings.clock}, which is no clock of a sandbox.",
             not_done="Nothing was started.",
         ) from error
+
+
+def _keyring(settings: Settings) -> Keyring:
+    """What signs checkpoints. Raises SignalboxError for a key that cannot be used."""
+    before = (
+        KmsKey(settings.kms_key_before)
+        if settings.kms_key_before
+        else FileKey(settings.signing_key_before)
+        if settings.signing_key_before
+        else None
+    )
+    if not settings.kms_key:
+        return Keyring(
+            FileKey(settings.signing_key or settings.state / "signing.key"), before, settings.lost_key
+        )
+    if settings.clock is not None:
+        raise SignalboxError(
+            "SIGNALBOX_CLOCK simulates the time, and SIGNALBOX_KMS_KEY would attest it.",
+            not_done="Nothing was started.",
+            then="Unset one of them.",
+        )
+    return Keyring(KmsKey(settings.kms_key), before, settings.lost_key)
 
 
 def _named_like_the_estate(settings: Settings) -> str:
@@ -113,4 +141,5 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     desk = Desk(estates, planner, trail, watch, proof=Proof(database).words)
     engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
     rounds = Rounds(estates, ports, database, trail, lease.leads)
-    return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds)
+    keeper = Keeper(trail, Checkpointer(trail, _keyring(settings)), lease.leads)
+    return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds, keeper)

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     signing_key: Path | None = None
     kms_key: str = ""
     kms_key_before: str = ""
+    signing_key_before: Path | None = None
+    lost_key: str = Field(default="", pattern=r"^([0-9a-f]{8})?$")
     clock: Path | None = None
     resolver: str | None = None
     dns_port: int = 53

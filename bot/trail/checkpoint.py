@@ -18,7 +18,16 @@ from bot.store.tables import CheckpointRow, Entry, Head
 from bot.trail import tree
 from bot.trail.append import LOG, Trail
 from bot.trail.event import Event, Name
-from bot.trail.note import UNATTESTED, Checkpoint, Key, NotANote, parse_note, signature_line, signed
+from bot.trail.note import (
+    UNATTESTED,
+    Checkpoint,
+    Key,
+    NotANote,
+    parse_key,
+    parse_note,
+    signature_line,
+    signed,
+)
 from bot.trail.note import key as named
 from bot.trail.tiles import WIDTH, Tiles
 from bot.vault import Signer
@@ -31,10 +40,15 @@ _THEN = "Run signalbox verify, and keep this database as it is."
 
 @dataclass(frozen=True)
 class Keyring:
-    """The key that signs, and the one before it where keys are being changed."""
+    """The key that signs, and the one before it where keys are being changed.
+
+    `lost` is the id (hex) of a key that cannot vouch for the new one any more: whoever verifies then needs the new
+    key from elsewhere.
+    """
 
     signer: Signer
     before: Signer | None = None
+    lost: str = ""
 
 
 class Checkpointer:
@@ -151,14 +165,22 @@ class Checkpointer:
         known = self._known()
         if known == str(key):
             return key
-        detail = {"key": str(key), "attested": self._keys.signer.attested}
+        detail: dict[str, str | bool] = {"key": str(key), "attested": self._keys.signer.attested}
         before = self._keys.before
         if known and before is not None and str(_key(chain, before)) == known:
             said = key_statement(chain, known, str(key))
             detail |= {"before": known, "signature": before.sign(said).hex()}
             self._trail.note(Event(name=Name.KEY_ROTATED, detail=detail))
-        else:
+        elif not known:
             self._trail.note(Event(name=Name.KEY_INTRODUCED, detail=detail))
+        elif self._keys.lost and parse_key(known).id.hex() == self._keys.lost:
+            self._trail.note(Event(name=Name.KEY_INTRODUCED, detail=detail | {"lost": known}))
+        else:
+            raise TrailError(
+                f"The trail is signed with {known}, and this replica has {key}.",
+                not_done="No checkpoint was signed.",
+                then="Give it the same key, or the one before as well so that it vouches for the new one.",
+            )
         return key
 
     def _known(self) -> str:

@@ -8,7 +8,7 @@ from hand_clock import HandClock
 from sqlalchemy import text
 from sqlmodel import select
 
-from bot.errors import Altered, Refused
+from bot.errors import Altered, Refused, TrailError
 from bot.store.database import Database
 from bot.store.tables import CheckpointRow, Entry, Tile
 from bot.trail import tree
@@ -200,3 +200,16 @@ def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     assert FileKey(path).public == FileKey(path).public
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_key_that_nobody_vouches_for_signs_nothing_unless_the_old_one_is_said_to_be_lost(log: Log) -> None:
+    """A replica that was given another file by mistake must not cast doubt on the whole log."""
+    log.write(1)
+    log.checkpointer.seal()
+    log.write(1)
+    fresh = FileKey(log.home / "fresh.key")
+    with pytest.raises(TrailError, match="this replica has"):
+        Checkpointer(log.trail, Keyring(fresh)).seal()
+    lost = parse_key(_key_in_the_trail(log)).id.hex()
+    assert Checkpointer(log.trail, Keyring(fresh, lost=lost)).seal() is not None
+    assert parse_key(_key_in_the_trail(log)).id.hex() != lost
