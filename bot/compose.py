@@ -135,6 +135,7 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
         clusters={name: region.cluster for name, region in estate.regions.items()},
         prometheus=estate.metrics.prometheus,
         impersonate=settings.impersonate,
+        role_arn=settings.role_arn,
     )
     planner = Planner(ports, database, clock)
     watch = Watch(estates, planner, trail)

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     http_port: int = 3000
     lease_seconds: float = Field(default=15.0, gt=9.0)
     impersonate: bool = False
+    role_arn: str = Field(default="", pattern=r"^(arn:[^\s]+:role/[^\s]+)?$")
     workers: int = 12
     log_level: str = "info"
     kubeconfig: str | None = Field(default=None, validation_alias=AliasChoices("KUBECONFIG"))

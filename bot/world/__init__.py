@@ -38,15 +38,17 @@ def open_world(
     clusters: Mapping[str, str],
     prometheus: str | None,
     impersonate: bool = False,
+    role_arn: str = "",
 ) -> Ports:
     """Every port on the real outside; no call is made yet.
 
     `state` keeps what was learned of clusters; `resolver` (`ip:port`) resolves name servers' names, None is
     the system's; `clusters` maps a Region to its EKS cluster, used for KUBECONFIG contexts too; with
-    `impersonate` Kubernetes changes are made as the act's person.
+    `impersonate` Kubernetes changes are made as the act's person, with `role_arn` changes of AWS with that role in
+    the person's name.
     """
     hooks = Hooks(register)
-    aws = AwsSessions(hooks, Rates(clock))
+    aws = AwsSessions(hooks, Rates(clock), role_arn=role_arn, regions=clusters, clock=clock)
     access = KubernetesAccess(
         hooks=hooks, aws=aws, clock=clock, state=state, kubeconfig=kubeconfig, clusters=clusters
     )

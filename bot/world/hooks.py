@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import httpx
 
@@ -17,7 +18,16 @@ from bot import act
 from bot.ports import Register
 from bot.world import parameters
 
-_AWS_READS = ("Describe", "List", "Get", "Head", "AssumeRole", "SelectObject")
+_AWS_READS = (
+    "Describe",
+    "List",
+    "Get",
+    "Head",
+    "LookupEvents",
+    "FilterLogEvents",
+    "AssumeRole",
+    "SelectObject",
+)
 _KUBERNETES_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # These are GETs on the wire and still act within a pod.
 _KUBERNETES_CONNECTS = frozenset({"exec", "attach", "portforward", "proxy"})
@@ -74,6 +84,10 @@ class Hooks:
             body = kwargs.get("body", args[1] if len(args) > 1 else None)
             resource, told = parameters.of_kubernetes(url, body)
             intent = self.before("kubernetes", f"{method.lower()} {resource}", region, told)
+            if args:
+                args = (_with_audit_id(args[0], intent), *args[1:])
+            else:
+                kwargs["header_params"] = _with_audit_id(kwargs.get("header_params"), intent)
             try:
                 answer = send(method, url, *args, **kwargs)
                 text = "" if answer.status < 300 else _first_line(answer.read())
@@ -147,6 +161,19 @@ class RecordedTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+
+def _with_audit_id(headers: Mapping[str, str] | None, intent: str) -> dict[str, str]:
+    """The headers with the intent's id, by which the API server's audit log then names this request."""
+    return {**(headers or {}), "Audit-ID": audit_id(intent)}
+
+
+def audit_id(intent: str) -> str:
+    """An intent's id in the shape that an API server gives its own."""
+    try:
+        return str(UUID(intent))
+    except ValueError:
+        return intent[:64]
 
 
 def _came(status: int, code: str = "") -> bool | None:

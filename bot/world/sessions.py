@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
+from bot import act
+from bot.clock import Clock, SystemClock
 from bot.world.hooks import Hooks, changes_aws
 from bot.world.patience import Reads
+from bot.world.people import People
 from bot.world.rates import Rates
 from bot.world.refusals import RAISED, passing, throttled, translated
 
@@ -31,12 +37,29 @@ _CONFIG = Config(
     s3={"us_east_1_regional_endpoint": "regional"},
 )
 _ENDPOINT_CONFIG = _CONFIG.merge(Config(read_timeout=ENDPOINT_READ_SECONDS))
+# What stands before a change must be short: the next Region's STS is as good.
+_STS_CONFIG = _CONFIG.merge(Config(connect_timeout=1, read_timeout=2))
+# What AWS says to credentials that have ended.
+_ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "RequestExpired"})
+_worn: ContextVar[Credentials | None] = ContextVar("worn", default=None)
 
 
 class AwsSessions:
-    """Calls to AWS by service, Region and operation. `AWS_ENDPOINT_URL` is honored by boto3 itself."""
+    """Calls to AWS by service, Region and operation. `AWS_ENDPOINT_URL` is honored by boto3 itself.
 
-    def __init__(self, hooks: Hooks, rates: Rates) -> None:
+    With `role_arn` every change is made with that role's credentials, whose SourceIdentity is the act's person;
+    reads keep the process's own. `regions` are those whose STS may be asked for them.
+    """
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        rates: Rates,
+        *,
+        role_arn: str = "",
+        regions: Iterable[str] = (),
+        clock: Clock | None = None,
+    ) -> None:
         core = botocore.session.get_session()
         # The global STS endpoint is in us-east-1, which may be the Region that is gone.
         core.set_config_variable("sts_regional_endpoints", "regional")
@@ -45,6 +68,10 @@ class AwsSessions:
         self._rates = rates
         self._clients: dict[tuple[str, str, str | None], Any] = {}
         self._lock = threading.Lock()
+        self._people: People | None = None
+        if role_arn:
+            self._people = People(self._assume, role_arn, self._home_first(regions), clock or SystemClock())
+            self._session.events.register("before-sign", _sign_as_worn)
 
     def call(
         self, service: str, region: str, operation: str, *, endpoint: str | None = None, **params: Any
@@ -65,7 +92,7 @@ class AwsSessions:
         try:
             if change:
                 self._rates.change(service, region)
-                answer = self._sent(service, region, method, params)
+                answer = self._changed(service, region, method, params)
             elif endpoint is not None:
                 answer = self._sent(service, region, method, params)
             else:
@@ -79,6 +106,39 @@ class AwsSessions:
                 error, service=service, operation=operation, region=region, change=change
             ) from error
         return answer
+
+    def _changed(
+        self, service: str, region: str, method: Callable[..., dict[str, Any]], params: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Send a change, in the act's person's name where there is a role for it."""
+        if self._people is None:
+            return self._sent(service, region, method, params)
+        # Before the intent: what cannot be sent is not said to be about to be.
+        credentials = self._people.credentials(act.current(), region)
+        token = _worn.set(credentials)
+        try:
+            return self._sent(service, region, method, params)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _ENDED:
+                self._people.forget(credentials)
+            raise
+        finally:
+            _worn.reset(token)
+
+    def _assume(self, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        client = self._client("sts", region, config=_STS_CONFIG)
+        try:
+            answer: dict[str, Any] = client.assume_role(**params)
+        except RAISED as error:
+            # As a change: a throttle is a Throttled then, and nothing is asked a second time.
+            raise translated(
+                error, service="sts", operation="assume_role", region=region, change=True
+            ) from error
+        return answer
+
+    def _home_first(self, regions: Iterable[str]) -> list[str]:
+        home = self._session.region_name
+        return sorted(regions, key=lambda region: region != home)
 
     def _sent(
         self, service: str, region: str, method: Callable[..., dict[str, Any]], params: dict[str, Any]
@@ -104,16 +164,19 @@ class AwsSessions:
             raise translated(error, service="sts", operation="sign", region=region, change=False) from error
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
-    def _client(self, service: str, region: str, endpoint: str | None = None) -> Any:
+    def _client(
+        self, service: str, region: str, endpoint: str | None = None, config: Config = _CONFIG
+    ) -> Any:
+        key = (service, region, "assume" if config is _STS_CONFIG else endpoint)
         with self._lock:
-            client = self._clients.get((service, region, endpoint))
+            client = self._clients.get(key)
             if client is None:
                 try:
                     client = self._session.client(
                         service,
                         region_name=region,
                         endpoint_url=endpoint,
-                        config=_CONFIG if endpoint is None else _ENDPOINT_CONFIG,
+                        config=config if endpoint is None else _ENDPOINT_CONFIG,
                     )
                 except RAISED as error:
                     raise translated(
@@ -122,8 +185,16 @@ class AwsSessions:
                 if service == "sts":
                     client.meta.events.register("provide-client-params.sts.GetCallerIdentity", _keep_cluster)
                     client.meta.events.register("before-sign.sts.GetCallerIdentity", _sign_cluster)
-                self._clients[service, region, endpoint] = client
+                self._clients[key] = client
             return client
+
+
+def _sign_as_worn(request: Any, **_: Any) -> None:
+    """Sign with what this call wears: one client for everybody, since making one takes as long as some calls."""
+    credentials = _worn.get()
+    if credentials is not None:
+        signing = request.context.get("signing", {})
+        request.context["signing"] = {**signing, "request_credentials": credentials}
 
 
 def _keep_cluster(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
