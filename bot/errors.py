@@ -22,16 +22,19 @@ Each says what happened, what was *not* done, and what to do next; `str()` of it
 
 from __future__ import annotations
 
+from bot.scrub import scrub
+
 
 class SignalboxError(Exception):
-    """Base of all errors that people may read."""
+    """Base of all errors that people may read; what others said in it holds no secret any more."""
 
     not_done = "Nothing was changed."
 
     def __init__(self, what: str, *, not_done: str | None = None, then: str = "") -> None:
+        what = scrub(what)
         super().__init__(what)
         self.what = what
-        self.then = then
+        self.then = scrub(then)
         if not_done is not None:
             self.not_done = not_done
 
