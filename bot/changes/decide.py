@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from bot.changes import glass, holds, preempt, signed
+from bot.changes import archive, glass, holds, preempt, signed
 from bot.changes.given import Given
 from bot.changes.planner import Planned
 from bot.changes.propose import Proposer
@@ -25,6 +25,7 @@ from bot.trail.append import Record
 from bot.trail.event import Event, Name
 
 log = structlog.get_logger()
+RECOVERY = "recovery"
 Votes = list[tuple[str, str]]
 """(person, choice)"""
 LONGEST_REASON = 2000
@@ -44,6 +45,8 @@ class Decider:
         now = self.proposer.planner.clock.now()
         decision, votes, change = self._look(given.decision)
         self._check(estate, decision, change, votes, given, now)
+        with self.proposer.trail.database.read() as session:
+            self._check_archive(session, decision, change, given, now)
         if not starts(decision, _result(decision, change, votes, given)):
             return self._settle(given, None)
         approved = Plan.model_validate_json(change.plan)
@@ -82,6 +85,12 @@ class Decider:
     ) -> None:
         """Whether this answer counts; asked before the outside is looked at, and again when all is locked."""
         _still_open(decision, now)
+        if decision.kind == RECOVERY:
+            raise Refused(
+                "A recovery names both heads of the trail, and is signed over them.",
+                not_done="Your answer did not count.",
+                then="At a terminal: signalbox recover.",
+            )
         if len(given.reason) > LONGEST_REASON:
             raise Refused(f"A reason has at most {LONGEST_REASON} characters.", then="Say it shorter.")
         if given.face == "terminal":
@@ -92,6 +101,13 @@ class Decider:
         check_voter(estate, _ballot(decision, votes, change.requester), given.person, given.choice)
         if decision.kind == "review":
             glass.check_words(given.reason)
+
+    def _check_archive(
+        self, session: Session, decision: Decision, change: Change, given: Given, now: float
+    ) -> None:
+        """An approval of a planned change does not count while the archive is away: it may be given again later."""
+        if decision.kind == "approval" and given.choice == APPROVE:
+            archive.check(session, change.kind, self.proposer.limits, now)
 
     def _recheck(self, decision: Decision, change: Change, approved: Plan, *, fresh: bool) -> Planned:
         """Observe again and plan again: a different plan or a new blocker voids the approval.
@@ -135,6 +151,7 @@ class Decider:
             rows = session.exec(select(Vote).where(Vote.decision == given.decision)).all()
             votes = [(v.person, v.choice) for v in rows]
             self._check(estate, decision, change, votes, given, now)
+            self._check_archive(session, decision, change, given, now)
             result = _result(decision, change, votes, given)
             session.merge(given.vote(now))
             record.add(given.event(decision, change))

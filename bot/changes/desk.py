@@ -7,13 +7,16 @@ from collections.abc import Callable
 import structlog
 from sqlmodel import col, select
 
+from bot.changes import archive
 from bot.changes.decide import Decider
 from bot.changes.estates import Estates
 from bot.changes.given import Given
+from bot.changes.heads import Heads
 from bot.changes.holds import ask_to_stop
 from bot.changes.planner import Planner
 from bot.changes.preempt import OPEN_CHANGES
 from bot.changes.propose import Proposer
+from bot.changes.recover import Recovery
 from bot.changes.show import read, view
 from bot.changes.signed import Signed, check, stop_statement
 from bot.changes.views import Answer, ChangeView
@@ -23,9 +26,10 @@ from bot.errors import NotAllowed, Refused, SignalboxError
 from bot.estate import Estate
 from bot.reply import Caller, Proposal, Reply
 from bot.store.database import Database
-from bot.store.tables import Change, Decision, Head, Replica, Run
+from bot.store.tables import Change, Decision, Replica, Run
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
+from bot.vault import Archive
 from runbooks.request import Request
 
 log = structlog.get_logger()
@@ -35,14 +39,25 @@ class Desk:
     """What Slack, the terminal and the calendar talk to. Thread-safe; errors are SignalboxErrors for people."""
 
     def __init__(
-        self, estates: Estates, planner: Planner, trail: Trail, watch: Watch, proof: Callable[[str], str]
+        self,
+        estates: Estates,
+        planner: Planner,
+        trail: Trail,
+        watch: Watch,
+        proof: Callable[[str], str],
+        limits: archive.Limits | None = None,
+        vault: Archive | None = None,
     ) -> None:
+        """`limits` are the archive's, None where none is configured; `vault` is the archive itself, to read."""
         self.database: Database = trail.database
         self.trail = trail
         self.clock = planner.clock
         self.watch = watch
         self.estates = estates
-        self._proposer = Proposer(estates, planner, trail)
+        self.vault = vault
+        self.recovery = Recovery(estates, trail, planner.clock, vault)
+        self._limits = limits
+        self._proposer = Proposer(estates, planner, trail, limits)
         self._decider = Decider(self._proposer, watch)
         self._proof = proof
 
@@ -127,6 +142,16 @@ class Desk:
         )
         return Answer(words, counted=True)
 
+    def recover(
+        self, heads: Heads, person: str, reason: str, signed: Signed, *, emergency: bool = False
+    ) -> Answer:
+        """Count a signature under a recovery of the trail; given at a terminal only."""
+        try:
+            return self.recovery.sign(heads, person, reason.strip(), signed, emergency=emergency)
+        except SignalboxError as error:
+            self.refuse_click(person, f"recover {heads.origin}", str(error), "terminal")
+            return Answer(str(error))
+
     def _stop_statement(self, change_id: str, how: str, person: str) -> bytes:
         with self.database.read() as session:
             change = session.get(Change, change_id)
@@ -179,7 +204,7 @@ class Desk:
         """How Signalbox itself is, in a few lines."""
         estate = self.estate
         with self.database.read() as session:
-            head = session.exec(select(Head)).first()
+            standing = archive.look(session)
             living = session.exec(select(Replica).where(Replica.until > self.database.now(session))).all()
             running = session.exec(select(Change).where(col(Change.state).in_(OPEN_CHANGES))).all()
             reviews = session.exec(
@@ -188,7 +213,7 @@ class Desk:
         lines = [
             f"Estate *{estate.estate}*, {len(estate.services)} services, digest `{estate.digest[:12]}`.",
             f"{len(living)} replica{'s' if len(living) != 1 else ''} alive.",
-            f"Trail: {head.size if head else 0} rows.",
+            *archive.status_lines(standing, self._limits, self.clock.now()),
         ]
         lines += [f"{c.title} ({c.id}): {c.state}." for c in running] or ["Nothing is under way."]
         lines += [f":warning: Open: {review.question} ({review.change})." for review in reviews]

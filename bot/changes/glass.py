@@ -9,7 +9,7 @@ import secrets
 
 from bot.clock import span
 from bot.errors import NotAllowed, Refused
-from bot.estate import Estate
+from bot.estate import BreakGlass, Estate
 from bot.store.tables import Change, Decision
 from bot.trail.append import Record
 from bot.trail.event import Event, Name
@@ -56,20 +56,8 @@ def broken(
     assert estate.break_glass is not None
     decision.emergency = True
     record.session.add(decision)
-    review = Decision(
-        id=secrets.token_hex(6),
-        change=change.id,
-        kind="review",
-        question=f"Review of the break-glass that started: {change.title}",
-        options=CLOSE,
-        roles=estate.break_glass.review.role,
-        quorum=estate.break_glass.review.quorum,
-        excluded=",".join(dict.fromkeys((person, change.requester))),
-        digest=change.digest,
-        state="open",
-        emergency=True,
-        created_at=now,
-    )
+    question = f"Review of the break-glass that started: {change.title}"
+    review = review_of(estate, change, person, question, now)
     record.session.add(review)
     record.add(
         Event(
@@ -84,22 +72,46 @@ def broken(
             approval={"decision": decision.id, "digest": change.digest, "review": review.id},
         )
     )
-    record.add(
-        Event(
-            name=Name.DECISION_OPENED,
-            actor=person,
-            change=change.id,
-            detail={"decision": review.id, "kind": "review"},
-            approval={"decision": review.id, "quorum": review.quorum, "role": review.roles},
-        )
+    record.add(review_opened(review, person))
+
+
+def review_of(estate: Estate, change: Change, person: str, question: str, now: float) -> Decision:
+    """The review that an emergency owes: open until others than this person and the asker have closed it."""
+    by = (estate.break_glass or BreakGlass()).review
+    return Decision(
+        id=secrets.token_hex(6),
+        change=change.id,
+        kind="review",
+        question=question,
+        options=CLOSE,
+        roles=by.role,
+        quorum=by.quorum,
+        excluded=",".join(dict.fromkeys((person, change.requester))),
+        digest=change.digest,
+        state="open",
+        emergency=True,
+        created_at=now,
     )
 
 
-def check_words(reason: str) -> None:
+def review_opened(review: Decision, person: str) -> Event:
+    """The trail's row of a review that begins."""
+    return Event(
+        name=Name.DECISION_OPENED,
+        actor=person,
+        change=review.change,
+        detail={"decision": review.id, "kind": "review"},
+        approval={"decision": review.id, "quorum": review.quorum, "role": review.roles},
+    )
+
+
+def check_words(
+    reason: str, what: str = "A review is closed", then: str = "Say what was found, and whether it was right."
+) -> None:
     """Raises Refused for a reason that says nothing."""
     if len(reason.strip()) < LEAST_WORDS:
         raise Refused(
-            f"A review is closed with a reason of at least {LEAST_WORDS} characters.",
+            f"{what} with a reason of at least {LEAST_WORDS} characters.",
             not_done="Your answer did not count.",
-            then="Say what was found, and whether it was right.",
+            then=then,
         )

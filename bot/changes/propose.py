@@ -6,7 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from bot.changes import glass
+from bot.changes import archive, glass
 from bot.changes.estates import Estates
 from bot.changes.planner import Planned, Planner
 from bot.changes.preempt import refuse_second
@@ -30,6 +30,8 @@ class Proposer:
     estates: Estates
     planner: Planner
     trail: Trail
+    limits: archive.Limits | None = None
+    """Of the archive; None where none is configured."""
 
     def propose(self, request: Request, caller: Caller, words: str, *, dry_run: bool) -> Proposal:
         """Plan the request and open the question. Raises NotAllowed, Blocked, Refused: nothing was changed."""
@@ -38,6 +40,7 @@ class Proposer:
         check_asker(estate, kind, caller.person, caller.where, face=caller.face)
         if not dry_run:
             with self.trail.database.read() as session:
+                archive.check(session, kind, self.limits, self.planner.clock.now())
                 refuse_second(session, request)
         planned = self.planner.plan(estate, request)
         if planned.plan is None:

@@ -64,7 +64,7 @@ def view(shown: Shown, estate: Estate, trail_words: str) -> ChangeView:
     run = _run(shown) if shown.run else None
     back = Plan.model_validate_json(shown.run.back) if shown.run and shown.run.back else None
     steps = {step.id: step for known in (plan, back) if known is not None for step in known.steps}
-    approvals = [d for d in shown.decisions if d.kind == "approval"]
+    approvals = [d for d in shown.decisions if d.kind in ("approval", "recovery")]
     return ChangeView(
         id=change.id,
         kind=change.kind,
@@ -169,6 +169,7 @@ def _decision(
 ) -> DecisionView:
     # A question that was opened before the point of no return offers no way back after it.
     gone = {glass.BREAK, "rollback"} if committed else {glass.BREAK}
+    gone.add("recover")  # signed at a terminal, nowhere pressed
     roles = tuple(decision.roles.split(","))
     excluded = decision.excluded.split(",")
     return DecisionView(

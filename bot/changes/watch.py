@@ -113,7 +113,7 @@ class Watch:
                         approval={"decision": decision.id},
                     )
                 )
-                if decision.kind == "approval" and change.state == "proposed":
+                if decision.kind in ("approval", "recovery") and change.state in ("proposed", "recovering"):
                     change.state, change.closed_at = "expired", now
                     record.session.add(change)
                     record.add(Event(name=Name.CHANGE_CLOSED, change=change.id, detail={"state": "expired"}))
