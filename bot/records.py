@@ -181,7 +181,9 @@ def kubernetes_record(event: Any, region: str, where: str) -> tuple[str, Kuberne
         user=_text(user, "username", where),
         as_user=_text(as_user, "username", where),
         code=code,
-        reads=(verb in _READ_VERBS and sub not in _CONNECTS) or dry or resource in _REVIEWS,
+        reads=(verb in _READ_VERBS and sub not in _CONNECTS)
+        or dry
+        or not _REVIEWS.isdisjoint((resource, uri.path.rpartition("/")[2])),
     )
     return _text(found, "stage", where) or "ResponseComplete", record
 

@@ -79,7 +79,7 @@ class Hands:
         access = self._facts["clusters"][region]
         path = f"/apis/apps/v1/namespaces/{service['namespace']}/deployments/{what['service']}/scale"
         headers = {
-            "Authorization": f"Bearer {access['token']}",
+            "Authorization": f"Bearer {access.get('person_token') or access['token']}",
             "Content-Type": "application/merge-patch+json",
             "User-Agent": AGENT,
         }

@@ -117,7 +117,7 @@ class World:
             dns_port = await self._start_dns(found["zone_id"], ending)
             ingress_port = await self._start_ingresses(ending)
             self._write_estate(found, ingress_port)
-            self._start_bots(health_ports, dns_port, ending)
+            self._start_bots(health_ports, dns_port, found, ending)
             self._describe(found, dns_port, ingress_port)
             await self._start_customers(dns_port, ingress_port, ending)
             self.write_state()
@@ -281,7 +281,13 @@ class World:
         pinned = yaml.safe_dump({"keys": {person: [key] for person, key in keys.items()}}, width=200)
         self.estate_path.write_text(f"{text}\n{pinned}")
 
-    def _start_bots(self, health_ports: list[int], dns_port: int, ending: contextlib.AsyncExitStack) -> None:
+    def _start_bots(
+        self,
+        health_ports: list[int],
+        dns_port: int,
+        found: dict[str, Any],
+        ending: contextlib.AsyncExitStack,
+    ) -> None:
         environment = {
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             "SLACK_API_URL": f"{self.console}/api/",
@@ -295,6 +301,7 @@ class World:
             "SIGNALBOX_CLOCK": str(self.state / "clock.json"),
             "SIGNALBOX_RESOLVER": f"127.0.0.1:{dns_port}",
             "SIGNALBOX_DNS_PORT": str(dns_port),
+            "SIGNALBOX_ROLE_ARN": found["role_arn"],
         }
         if self.options.http:
             environment["SLACK_SIGNING_SECRET"] = SIGNING_SECRET
@@ -317,6 +324,7 @@ class World:
             path = self.state / f"kubeconfig-{region}.yaml"
             path.write_text(yaml.safe_dump(cluster.kubeconfig()))
             access = {"server": cluster.server_url, "token": cluster.token}
+            access["person_token"] = cluster.person_token
             clusters[region] = access | {"kubeconfig": str(path)}
         self._described = {
             "console": self.console,

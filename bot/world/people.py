@@ -37,10 +37,11 @@ class _Held:
 
 
 class People:
-    """Credentials for each act, kept by person, run and Region, and renewed before they end. Thread-safe.
+    """Credentials for each act, kept by person and run, and renewed before they end. Thread-safe.
 
-    `ask(region, params)` is AssumeRole of that Region's STS; it raises OutsideError. `regions` are asked
-    instead of one that gives none, and for services that are in no Region of theirs.
+    `ask(region, params)` is AssumeRole of that Region's STS; it raises OutsideError. The call's own Region is
+    asked, and then the other `regions`; those alone for a service that is in no Region of theirs. What a run
+    has is used in every Region: a change in a Region that is gone need not wait for its STS, too.
     """
 
     def __init__(self, ask: Ask, role_arn: str, regions: Iterable[str], clock: Clock) -> None:
@@ -48,7 +49,7 @@ class People:
         self._role = role_arn
         self._regions = tuple(regions)
         self._clock = clock
-        self._held: dict[tuple[str, str, str], _Held] = {}
+        self._held: dict[tuple[str, str], _Held] = {}
         self._silent: dict[str, float] = {}
         self._asking: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
@@ -59,13 +60,13 @@ class People:
         Raises Rejected when the role may not be assumed, Throttled or Unreachable when no STS gives it and
         nothing good is kept: in each case nothing was sent, so nothing was changed.
         """
-        held = self._kept(act, region, RENEW_SECONDS)
+        held = self._kept(act)
         if held is None:
             with self._lock:
                 asking = self._asking.setdefault((act.person, act.run), threading.Lock())
             # One asks, the others of this run wait for what it gets.
             with asking:
-                held = self._kept(act, region, RENEW_SECONDS) or self._new(act, region)
+                held = self._kept(act) or self._new(act, region)
         return held.credentials
 
     def forget(self, credentials: Credentials) -> None:
@@ -76,8 +77,6 @@ class People:
     def _new(self, act: Act, region: str) -> _Held:
         failed: list[OutsideError] = []
         for place in self._places(region):
-            if (kept := self._kept(act, place, RENEW_SECONDS)) is not None:
-                return kept
             # Asking costs seconds where nobody answers, so with good ones at hand a silent Region is let be.
             if self._is_silent(place) and (kept := self._any(act)) is not None:
                 return kept
@@ -95,9 +94,8 @@ class People:
             with self._lock:
                 self._silent.pop(place, None)
                 self._held = {k: h for k, h in self._held.items() if h.until > began}
-                self._held[act.person, act.run, place] = held
-                open_runs = {(person, run) for person, run, _ in self._held}
-                self._asking = {k: lock for k, lock in self._asking.items() if k in open_runs}
+                self._held[act.person, act.run] = held
+                self._asking = {k: lock for k, lock in self._asking.items() if k in self._held}
             return held
         if (kept := self._any(act)) is not None:
             return kept
@@ -113,9 +111,9 @@ class People:
     def _is_silent(self, region: str) -> bool:
         return self._silent.get(region, float("-inf")) > self._clock.monotonic()
 
-    def _kept(self, act: Act, region: str, left: float) -> _Held | None:
-        held = self._held.get((act.person, act.run, region))
-        return held if held is not None and held.until - self._clock.monotonic() > left else None
+    def _kept(self, act: Act) -> _Held | None:
+        held = self._held.get((act.person, act.run))
+        return held if held is not None and held.until - self._clock.monotonic() > RENEW_SECONDS else None
 
     def _any(self, act: Act) -> _Held | None:
         """Whatever of this person's is good still, of this run if possible: it names the same person."""
@@ -123,7 +121,7 @@ class People:
         with self._lock:
             good = [
                 (run == act.run, held.until, held)
-                for (person, run, _), held in self._held.items()
+                for (person, run), held in self._held.items()
                 if person == act.person and held.until - now > SPARE_SECONDS
             ]
         return max(good, key=lambda one: one[:2])[2] if good else None

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from bot.sandbox.faults import Faults
 
 if TYPE_CHECKING:
+    from bot.sandbox.aws.cloudtrail import EventHistory
     from bot.sandbox.aws.health import HealthChecks
+    from bot.sandbox.aws.logs import AuditLogs
     from bot.sandbox.aws.metrics import LagSamples
     from bot.sandbox.aws.nodegroups import NodeGroups
     from bot.sandbox.aws.rds_global import GlobalDatabases
@@ -82,6 +84,8 @@ class Cloud:
     nodegroups: NodeGroups
     routing: RoutingControls
     lags: LagSamples
+    events: EventHistory
+    audit_logs: AuditLogs
 
     def __init__(
         self,

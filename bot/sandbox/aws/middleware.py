@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from bot.sandbox.aws import routing, wire
+from bot.sandbox.aws import cloudtrail, logs, routing, wire
 from bot.sandbox.aws.cloud import ACCOUNT, GLOBAL_SERVICES_REGION, Cloud
 from bot.sandbox.faults import Fault, befalls
 
@@ -41,9 +41,12 @@ class Gate:
         if slow := self._cloud.faults.find("latency", target="aws"):
             self._closing.wait(float(slow.params["seconds"]))
         if self._spend("aws-throttle", call):
-            return self._reply(call, wire.throttled(call), start_response)
+            throttled = wire.throttled(call)
+            self._cloud.events.note(call, throttled)
+            return self._reply(call, throttled, start_response)
         lost = self._spend("aws-reply-lost", call)
-        reply = self._serve(call, environ)
+        reply = cloudtrail.with_request_id(call, self._serve(call, environ))
+        self._cloud.events.note(call, reply)
         if lost:
             return self._drop(call, environ, start_response, "reply lost")
         return self._reply(call, reply, start_response)
@@ -71,6 +74,10 @@ class Gate:
         if call.service == routing.SERVICE:
             with self._cloud.lock:
                 return self._cloud.routing.serve(call, environ)
+        if call.service == cloudtrail.SERVICE:
+            return self._cloud.events.serve(call, environ)
+        if call.service == logs.SERVICE:
+            return self._cloud.audit_logs.serve(call, environ)
         status, headers = 500, {}
 
         def started(line: str, pairs: list[tuple[str, str]], *_: Any) -> None:

@@ -15,10 +15,12 @@ from werkzeug.serving import make_server
 
 from bot.sandbox.aws import application, seed
 from bot.sandbox.aws.cloud import ACCOUNT, Clock, Cloud, ClusterPort, Databases, Timings
+from bot.sandbox.aws.cloudtrail import EventHistory
 from bot.sandbox.aws.ec2 import NetworkEc2, denied
 from bot.sandbox.aws.eks import TimedEks
 from bot.sandbox.aws.health import HealthChecks
 from bot.sandbox.aws.kms import StrictKms
+from bot.sandbox.aws.logs import AuditLogs
 from bot.sandbox.aws.metrics import LagSamples, LiveCloudWatch
 from bot.sandbox.aws.middleware import Gate
 from bot.sandbox.aws.nodegroups import NodeGroups
@@ -75,6 +77,8 @@ class AwsStandIn:
         cloud.nodegroups = NodeGroups(cloud)
         cloud.routing = RoutingControls(cloud)
         cloud.lags = LagSamples(cloud)
+        cloud.events = EventHistory(cloud)
+        cloud.audit_logs = AuditLogs(cloud)
         self._gate = Gate(application.build(cloud, _HANDLERS), cloud)
         self._server: Any = None
         self._threads: list[threading.Thread] = []
@@ -146,6 +150,10 @@ class AwsStandIn:
     def log(self) -> list[dict[str, Any]]:
         """Every call: `at` (simulated), `service`, `region`, `operation`, `access_key`, `outcome`."""
         return list(self._gate.log)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every call as CloudTrail writes it into a trail's files, data events too."""
+        return self.cloud.events.exported()
 
     def records(self, zone_id: str) -> list[dict[str, Any]]:
         """Record sets that the name servers of a zone serve now, in boto3's shape."""

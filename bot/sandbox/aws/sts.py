@@ -10,6 +10,7 @@ from moto.iam.models import iam_backends
 from moto.sts.responses import TokenResponse
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
+from bot.sandbox.aws.cloudtrail import AssumedSession
 from bot.sandbox.aws.refusals import Refusal, UnmodeledRefusal
 
 _IDENTITY = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
@@ -34,4 +35,11 @@ class NamedSts(TokenResponse):  # type: ignore[misc]  # moto has no types
             raise Refusal("ValidationError", message)
         result = super().assume_role()
         result.result["SourceIdentity"] = identity
+        user = result.result["AssumedRoleUser"]
+        self.cloud.events.sessions[result.result["Credentials"].access_key_id] = AssumedSession(
+            role_arn=str(arn),
+            session_arn=user["Arn"],
+            principal=user["AssumedRoleId"],
+            person=identity or "",
+        )
         return result

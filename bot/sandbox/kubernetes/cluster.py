@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bot.sandbox.faults import Faults
-from bot.sandbox.kubernetes import kinds
+from bot.sandbox.kubernetes import audit_log, kinds
 from bot.sandbox.kubernetes.containers import PodView
 from bot.sandbox.kubernetes.controllers.argocd import ARGO, Argo, application_of
 from bot.sandbox.kubernetes.controllers.deployments import Deployments
@@ -68,7 +68,17 @@ class Cluster:
         self._store = Store()
         objects = Objects(self._store, clock.now)
         logs: dict[str, str] = {}
-        self._server = Server(region, faults, self.token, objects, logs, frozenset(nobody), hang)
+        self.person_token = secrets.token_urlsafe(24)
+        self._server = Server(
+            region,
+            faults,
+            self.token,
+            objects,
+            logs,
+            frozenset(nobody),
+            hang,
+            person_token=self.person_token,
+        )
         self._plane = Plane(
             region=region,
             objects=objects,
@@ -154,6 +164,10 @@ class Cluster:
     def audit(self) -> list[AuditEntry]:
         """The latest requests, oldest first."""
         return list(self._server.audit)
+
+    def audit_log(self) -> list[tuple[float, Obj]]:
+        """The latest changes as the API server's audit log has them, each with its time (epoch seconds)."""
+        return [(entry.at, audit_log.event(entry)) for entry in list(self._server.changes)]
 
     def kubeconfig(self) -> dict[str, Any]:
         """A kubeconfig for this cluster alone; every name in it is the cluster's, so that several merge."""

@@ -18,6 +18,8 @@ from bot.sandbox.kubernetes.objects import Objects
 from bot.sandbox.kubernetes.verbs import Call, Verbs
 
 HANG = 2.0
+PERSON = "kubernetes-admin"
+"""Whoever uses the cluster past the bot, `kubectl` in hand."""
 _POLL = 0.1
 
 
@@ -32,6 +34,7 @@ class AuditEntry:
     user: str
     as_user: str
     code: int
+    agent: str = ""
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Server:
     nobody: frozenset[str]
     hang: float = HANG
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=5000))
+    changes: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=20_000))
+    person_token: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> web.Application:
@@ -80,7 +85,11 @@ class Server:
         if not response.prepared:
             response.headers["Audit-Id"] = audit_id
         now = self.objects.now()
-        self.audit.append(AuditEntry(audit_id, now, request.method, request.path_qs, user, as_user, code))
+        agent = request.headers.get("User-Agent", "")
+        entry = AuditEntry(audit_id, now, request.method, request.path_qs, user, as_user, code, agent)
+        self.audit.append(entry)
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            self.changes.append(entry)
         return response
 
     async def _answer(self, request: web.Request, user: str, audit_id: str) -> web.StreamResponse:
@@ -158,6 +167,8 @@ class Server:
             return ""
         if token == self.token:
             return "signalbox"
+        if self.person_token and token == self.person_token:
+            return PERSON
         # EKS tokens carry a presigned STS call; which identity it proves is AWS's business.
         return "eks:signalbox" if token.startswith("k8s-aws-v1.") else ""
 
