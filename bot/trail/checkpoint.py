@@ -88,6 +88,8 @@ class Checkpointer:
         self._grow(head)
         with self._database.read() as session:
             root = self._root(session, head)
+        if root is None:
+            return None
         point = Checkpoint(head.origin, head.size, root)
         signature = self._keys.signer.sign(point.text)
         if not key.verifies(point.text, signature):
@@ -143,13 +145,16 @@ class Checkpointer:
             if body is not None:
                 self._checked, self._leaf = last.size, tree.leaf_hash(body)
 
-    def _root(self, session: Session, head: Head) -> bytes:
+    def _root(self, session: Session, head: Head) -> bytes | None:
+        """The root over the head's rows; None when another replica has signed more of them meanwhile."""
         nodes = Tiles(session)
         root = tree.root(nodes.node, head.size)
         last = _newest(session, head.origin)
         if last is None:
             return root
         before = parse_note(last.note).checkpoint
+        if head.size < before.size <= _rows(session):
+            return None
         follows = before.size <= head.size and tree.consistent(
             before.size, before.root, head.size, root, tree.consistency(nodes.node, before.size, head.size)
         )
@@ -211,6 +216,11 @@ def _head(session: Session) -> Head:
     if head is None:
         raise Altered("The head row of the trail is missing.", then=_THEN)
     return head
+
+
+def _rows(session: Session) -> int:
+    """How many rows there are now, not when the head was read."""
+    return session.exec(select(Head.size).where(Head.log == LOG)).one()
 
 
 def _newest(session: Session, origin: str) -> CheckpointRow | None:
