@@ -1,7 +1,7 @@
 """Writes and seals a trail, and is killed at its n-th write to the database. `python dying_writer.py FOLDER`.
 
-For each n from 1 on a child is forked that dies by SIGKILL at the n-th writing statement (before and after it) or commit, until
-one lives to the end. Prints JSON, one line a child: how it ended and which rows it was told were written.
+For each n from 1 on a child is forked that dies by SIGKILL at the n-th writing statement (before and after it) or
+commit, until one lives to the end. Prints JSON, one line a child: how it ended and which rows it was told were written.
 """
 
 from __future__ import annotations
