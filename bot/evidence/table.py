@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from bot.evidence.records import ChangeRecord, Population
 from bot.evidence.sample import RULE, Sampling, always
+from bot.evidence.templates import render
 from bot.evidence.window import Window
 
 HEADINGS = (
@@ -50,7 +51,7 @@ def as_csv(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
 def population_csv(found: Population, chosen: Iterable[ChangeRecord]) -> bytes:
     """One line a change, as many as there were."""
     ids = {one.id for one in chosen}
-    return as_csv(HEADINGS, (_line(one, sampled=one.id in ids) for one in found.changes))
+    return as_csv(HEADINGS, (list(_line(one, sampled=one.id in ids)) for one in found.changes))
 
 
 def _line(one: ChangeRecord, *, sampled: bool) -> Iterator[object]:
@@ -103,44 +104,18 @@ def query_text(
     window: Window, found: Population, chosen: Sequence[ChangeRecord], how: Sampling, before: int
 ) -> bytes:
     """What was read, in words and as SQL, with the counts that tie."""
-    ends = f"{at(found.first_ms) or 'none'} to {at(found.last_ms) or 'none'}"
-    open_note = (
-        "The log has a signed row from after the window: nothing was cut off at its end."
-        if window.complete
-        else "THE WINDOW WAS NOT OVER when this was made, or nothing was written after it: "
-        "it is complete only up to the last row below."
+    return render(
+        "population.query.txt",
+        by=generator(),
+        window=window,
+        found=found,
+        asked=sum(one.inside for one in found.changes),
+        shown=len(chosen),
+        how=how.words,
+        rule=RULE,
+        before=before,
+        since=at(window.days.since_ms),
+        until=at(window.days.until_ms),
+        first_at=at(found.first_ms) or "none",
+        last_at=at(found.last_ms) or "none",
     )
-    counts = "\n".join(f"  {count:>9}  {name}" for name, count in sorted(found.counts.items()))
-    return f"""How population.csv was made
-
-Made by: {generator()}
-Log: {window.chain}
-Window: {at(window.days.since_ms)} (inside) to {at(window.days.until_ms)} (not inside), UTC
-{open_note}
-
-In words
-  Every row of the log whose own time lies in the window was read, from its bytes alone: the tables that hold
-  Signalbox's working state were not. A change is in the population when at least one row of the window belongs to it,
-  whatever became of it: asked for, shown as a dry run, denied, expired, cancelled, voided, run, rolled back, aborted.
-  Of changes that were open when the window began, the rows before it were read too, from row {window.first} on.
-
-As SQL, for a database of Signalbox; `body` is JSON, and only its bytes were used
-  SELECT seq, body FROM entry WHERE seq >= :first AND seq < :outside ORDER BY seq;
-  first = {window.first}, outside = {window.outside}; rows of the window itself are those from seq {window.inside} on:
-  times never run backwards, so they are the rows with :since_ms <= body.time < :until_ms,
-  since_ms = {window.days.since_ms}, until_ms = {window.days.until_ms}.
-
-In the pack, without a database
-  Concatenate trail/entries/*.jsonl in the order of their names: one row a line, `seq` and `time` inside.
-
-Counts that must tie
-  Rows in the window: {found.rows} (= {window.outside} - {window.inside}), from {ends}
-  First row in the window: {window.inside if found.rows else "none"}; last: {window.outside - 1 if found.rows else "none"}
-  Checkpoint at or before the first row: size {before}; checkpoint that covers the window: size {window.size}
-  Changes: {len(found.changes)}, of which asked for in the window: {sum(one.inside for one in found.changes)}
-  Shown whole: {len(chosen)}: {how.words}
-  How they are chosen: {RULE}
-
-Rows of the window by what they record (their sum is {found.rows})
-{counts or "  none"}
-""".encode()

@@ -17,7 +17,14 @@ from bot.store.tables import CheckpointRow, Entry, Head
 
 _QUARTER = re.compile(r"(\d{4})-?[Qq]([1-4])")
 _BATCH = 512
-_OPENS = (b'"change:plan:proposed"', b'"decision:glass:broken"', b'"change:request:closed"', b'"close"')
+_MATTERS = (
+    b'"change:plan:proposed"',
+    b'"decision:glass:broken"',
+    b'"change:request:closed"',
+    b'"close"',
+    b'"trail:key:',
+    b'"estate:file:accepted"',
+)
 """A row before the window matters only if it holds one of these: the others are not even parsed."""
 
 
@@ -120,7 +127,8 @@ class Window:
 
     Of the window itself are the rows [inside, outside): those between `days.since_ms` and `days.until_ms`. Rows
     before `inside` tell how changes began that were open; rows from `outside` on are there because the checkpoint
-    covers them. `complete` is false while the log has not reached the end of the window.
+    covers them. `complete` is false while the log has not reached the end of the window. `keys` (verifier keys) and
+    `estate` (digest) are what rows before the window had introduced and accepted last.
     """
 
     database: Database
@@ -131,6 +139,8 @@ class Window:
     outside: int
     size: int
     complete: bool
+    keys: tuple[str, ...] = ()
+    estate: str = ""
 
     def rows(self, first: int | None = None, upto: int | None = None) -> Iterator[Row]:
         """Rows in order, a few hundred in memory at a time; without bounds those of the window. Raises Altered."""
@@ -208,44 +218,60 @@ def open_window(database: Database, asked: Days) -> Window:
             not_done="No pack was made.",
             then="Start signalbox serve once: it signs within a minute.",
         )
-    inside, outside, opened = _bounds(database, asked, sizes[-1])
+    inside = _first_at(database, asked.since_ms, sizes[-1])
+    outside = _first_at(database, asked.until_ms, sizes[-1])
+    before = _before(database, inside)
     # One row from after the window, at least: it shows that nothing was cut off at the end.
     size = next((one for one in sizes if one > outside), sizes[-1])
     return Window(
         database=database,
         chain=head.chain,
         days=asked,
-        first=min([inside, *opened]),
+        first=min([inside, *before.opened]),
         inside=inside,
         outside=outside,
         size=size,
         complete=outside < sizes[-1],
+        keys=tuple(before.keys),
+        estate=before.estate,
     )
 
 
-def _bounds(database: Database, asked: Days, signed: int) -> tuple[int, int, list[int]]:
-    """The first row inside, the first one after, and where changes began that were open at the beginning."""
-    open_changes: dict[str, int] = {}
-    reviews: dict[str, str] = {}
-    inside = _first_at(database, asked.since_ms, signed)
-    outside = _first_at(database, asked.until_ms, signed)
+@dataclass
+class _Before:
+    """What was so when the window began."""
+
+    opened: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    estate: str = ""
+
+
+def _before(database: Database, inside: int) -> _Before:
+    """Where changes began that were open or unreviewed, which keys and which estate were in force."""
+    found = _Before()
     began: dict[str, int] = {}
+    open_changes: set[str] = set()
+    reviews: dict[str, str] = {}
     for seq, body in bodies(database, 0, inside):
-        if not any(mark in body for mark in _OPENS):
+        if not any(mark in body for mark in _MATTERS):
             continue
         row = parsed(seq, body)
         match row.name:
             case "change:plan:proposed":
                 began.setdefault(row.change, seq)
-                open_changes.setdefault(row.change, seq)
+                open_changes.add(row.change)
             case "decision:glass:broken":
                 reviews[str(row.approval.get("review"))] = row.change
             case "change:request:closed":
-                open_changes.pop(row.change, None)
+                open_changes.discard(row.change)
             case "decision:question:decided":
                 reviews.pop(str(row.approval.get("decision")), None)
-    unreviewed = [began[change] for change in reviews.values() if change in began]
-    return inside, outside, [*open_changes.values(), *unreviewed]
+            case "trail:key:introduced" | "trail:key:rotated":
+                found.keys.append(str(row.detail.get("key")))
+            case "estate:file:accepted":
+                found.estate = str(row.detail.get("after"))
+    found.opened = [began[one] for one in {*open_changes, *reviews.values()} if one in began]
+    return found
 
 
 def _first_at(database: Database, time_ms: int, size: int) -> int:

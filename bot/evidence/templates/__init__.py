@@ -1,0 +1,27 @@
+"""Texts and pages with holes in them. Everything put into a page is escaped; nothing can be said there as markup."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Where the templates come from; a name that is not given is an error, not a blank."""
+    found = Environment(
+        loader=PackageLoader("bot.evidence", "templates"),
+        autoescape=lambda name: bool(name and name.endswith(".html")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return found
+
+
+def render(name: str, **given: Any) -> bytes:
+    """The template with what was given, UTF-8."""
+    return environment().get_template(name).render(**given).encode()
