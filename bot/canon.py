@@ -1,6 +1,6 @@
 """Canonical JSON bytes: the restricted RFC 8785 profile that digests and the trail are made of.
 
-No floats, integers within ±(2^53-1), ASCII keys, valid UTF-8, at most 64 KiB and 32 levels: within these
+No floats, integers within ±(2^53-1), ASCII keys, valid UTF-8, less than 64 KiB and at most 32 levels: within these
 limits orjson with sorted keys writes the same bytes as RFC 8785, which a property test holds it to.
 """
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-LIMIT_BYTES = 64 * 1024
+LIMIT_BYTES = 64 * 1024 - 1
+"""The most that an entry of c2sp.org/tlog-tiles may have."""
 _DEEPEST = 32
 _LARGEST = 2**53 - 1
 

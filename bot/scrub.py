@@ -39,10 +39,11 @@ _SHAPES = {
 _FOUND = re.compile("|".join(f"(?P<{name.replace('-', '_')}>{shape})" for name, shape in _SHAPES.items()))
 # One of these is in every match of a shape but the last, and most texts are without.
 _HINTS = (
-    "-----begin xox xapp- hooks.slack eyj akia asia abia acca ghp_ gho_ ghr_ ghs_ ghu_ github_ glpat-"
-    " sk- sk_ rk- rk_ pk- pk_ k8s-aws :// bearer basic token sig= signature= x-amz- pass pwd secret"
-    " apikey api_key api-key accesskey access_key access-key"
-).split(" ")
+    *("-----begin", "xox", "xapp-", "hooks.slack", "eyj", "akia", "asia", "abia", "acca", "k8s-aws"),
+    *("ghp_", "gho_", "ghr_", "ghs_", "ghu_", "github_", "glpat-", "sk-", "sk_", "rk-", "rk_", "pk-", "pk_"),
+    *("://", "bearer", "basic", "token", "sig=", "signature=", "x-amz-", "pass", "pwd", "secret"),
+    *("apikey", "api_key", "api-key", "accesskey", "access_key", "access-key"),
+)
 _LONG = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _KEYS = frozenset(
     {"password", "passwd", "passphrase", "secret", "token", "authorization", "apikey", "clientsecret"}

@@ -1,8 +1,20 @@
-"""What the trail records: typed names and the body's shape (OCSF 1.9 API Activity 6003 with our objects)."""
+"""What the trail records: typed names and the body's shape.
+
+The body is an event of OCSF 1.9.0, class API Activity (6003), with all that the class requires; ours are the objects
+below `unmapped` and `chain_uid`, `seq`, `prev`, `schema_version` beside. `api.operation` is always the event's name:
+of a call to the outside, `unmapped.detail` tells what CloudTrail calls it, in CloudTrail's words (`eventSource`,
+`eventName`, `awsRegion`, `requestID`, `errorCode`).
+
+OCSF's profile `record_integrity` is not claimed: it wants fingerprint and signatures inside each event, and here they
+are outside: the fingerprint of a row is the leaf over its bytes, and signatures are over checkpoints. Its `chain_uid`
+means the same as ours, and `prev` is what it calls the fingerprint of the previous event.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -66,6 +78,7 @@ class Name(StrEnum):
     POLICY_CHANGED = "estate:policy:changed"
 
 
+_PRODUCT = {"name": "Signalbox", "vendor_name": "Signalbox", "version": version("signalbox")}
 Activity = Literal[1, 2, 3, 4]
 _ACTIVITY: dict[str, Activity] = {
     "opened": 1,
@@ -94,9 +107,22 @@ class Event(BaseModel):
 
 
 def body(
-    event: Event, *, log: str, seq: int, prev: bytes, time_ms: int, clamped_ms: int | None
+    event: Event,
+    *,
+    log: str,
+    seq: int,
+    prev: bytes,
+    time_ms: int,
+    clamped_ms: int | None,
+    logged_ms: int | None = None,
+    cuts: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """The record that is hashed. `time_ms` never runs backwards; `clamped_ms` is the raw time when it did."""
+    """The record that is hashed.
+
+    `time_ms` is of the calendar that the bot goes by and never runs backwards; `clamped_ms` is the raw time when it
+    did. `logged_ms` is the database's own clock when the row was appended; on SQLite, the system's. `cuts` tells what
+    of the detail was too long: path to its length before, in bytes.
+    """
     activity = _ACTIVITY.get(event.name.rsplit(":", 1)[1], 3)
     unmapped: dict[str, Any] = {
         "change": {"uid": event.change, "run": event.run, "step": event.step},
@@ -106,16 +132,26 @@ def body(
         unmapped["approval"] = event.approval
     if clamped_ms is not None:
         unmapped["clock_adjusted"] = {"raw": clamped_ms}
+    if cuts:
+        unmapped["cut"] = dict(cuts)
+    system = event.actor == "signalbox"
     return {
         "activity_id": activity,
-        "actor": {"user": {"uid": event.actor, "type": "System" if event.actor == "signalbox" else "User"}},
+        "actor": {
+            "user": {
+                "uid": event.actor,
+                "type": "System" if system else "User",
+                "type_id": 3 if system else 1,
+            }
+        },
         "api": {"operation": str(event.name), "service": {"name": "signalbox"}},
         "category_uid": 6,
         "chain_uid": log,
         "class_uid": 6003,
         "metadata": {
             "correlation_uid": event.change,
-            "product": {"name": "Signalbox", "vendor_name": "Signalbox"},
+            **({} if logged_ms is None else {"logged_time": logged_ms}),
+            "product": _PRODUCT,
             "sequence": seq,
             "uid": f"{log}/{seq}",
             "version": "1.9.0",
