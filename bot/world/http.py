@@ -12,6 +12,7 @@ import httpx
 from bot.errors import Rejected, Unreachable
 from bot.ports import HttpAnswer
 from bot.world.hooks import Hooks, RecordedTransport
+from bot.world.parameters import bare
 
 _TIMEOUT_SECONDS = 5.0
 _MOST_BYTES = 4096
@@ -56,9 +57,9 @@ class PinnedHttp:
                 text = read[:_MOST_BYTES].decode("utf-8", "replace")
                 return HttpAnswer(answer.status_code, text, {k.lower(): v for k, v in answer.headers.items()})
         except httpx.InvalidURL as error:
-            raise Rejected(f"{url}: {error}", not_done="No call was made.") from error
+            raise Rejected(f"{bare(url)}: {error}", not_done="No call was made.") from error
         except httpx.HTTPError as error:
             lost = "" if method == "GET" else "Whether it was done is not known."
             raise Unreachable(
-                f"{method} {url} for {host}: {type(error).__name__}: {error}", not_done=lost
+                f"{method} {bare(url)} for {host}: {type(error).__name__}: {error}", not_done=lost
             ) from error

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from bot.scrub import scrub
+
 _GLOBAL = frozenset({"GlobalClusterIdentifier", "TargetDbClusterIdentifier", "AllowDataLoss", "Switchover"})
 _ACL_ENTRY = frozenset({"NetworkAclId", "RuleNumber", "Protocol", "RuleAction", "Egress", "CidrBlock"})
 _OBJECT = frozenset({"Bucket", "Key", "VersionId"})
@@ -33,6 +35,7 @@ _PATCHED = frozenset({"deployments", "horizontalpodautoscalers", "appprojects"})
 _LONGEST_TEXT = 512
 _MOST_ITEMS = 64
 _DEEPEST = 8
+_LARGEST = 2**53 - 1
 
 
 def of_aws(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,24 +72,38 @@ def of_kubernetes(url: str, body: Any) -> tuple[str, dict[str, Any]]:
 
 def of_http(url: str, host: str, key: str) -> dict[str, Any]:
     """Parameters of an HTTP request: URL without its query, the name asked for, the idempotency key."""
-    parts = urlsplit(url)
-    return {"url": f"{parts.scheme}://{parts.netloc}{parts.path}"[:_LONGEST_TEXT], "host": host, "key": key}
+    return {"url": bare(url), "host": host, "key": key}
+
+
+def bare(url: str) -> str:
+    """The URL without what may be secret in it: user, password, query, fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "<no URL>"
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path}"[:_LONGEST_TEXT]
 
 
 def plain(value: Any, depth: int = 0) -> Any:
     """The value as small JSON without floats: the trail's canonical bytes know integers and text only."""
-    if value is None or isinstance(value, bool | int):
-        return value
     if isinstance(value, str):
+        value = scrub(value.encode("utf-8", "replace").decode())
         return value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 1] + "…"
-    if isinstance(value, float):
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _LARGEST):
+        return value
+    if isinstance(value, int | float):
         return str(value)
     if depth < _DEEPEST and isinstance(value, Mapping):
         items = list(value.items())[:_MOST_ITEMS]
-        return {str(name): plain(item, depth + 1) for name, item in items}
+        return {_ascii(str(name)): plain(item, depth + 1) for name, item in items}
     if depth < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(item, depth + 1) for item in value[:_MOST_ITEMS]]
     return f"<{type(value).__name__}>"
+
+
+def _ascii(name: str) -> str:
+    return name.encode("ascii", "backslashreplace").decode()
 
 
 def _place(path: str) -> tuple[str, dict[str, Any]]:

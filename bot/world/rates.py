@@ -30,9 +30,19 @@ RATES: Mapping[str, Rate] = {
     "ec2": Rate(10, 20),
     "cloudwatch": Rate(20, 40),
     "s3": Rate(100, 200),
+    "cloudtrail": Rate(2, 2),
+    "logs": Rate(5, 5),
 }
 _USUAL = Rate(10, 20)
-_TOLD = {"route53": "Route 53", "rds": "RDS", "eks": "EKS", "ec2": "EC2", "cloudwatch": "CloudWatch"}
+_TOLD = {
+    "route53": "Route 53",
+    "rds": "RDS",
+    "eks": "EKS",
+    "ec2": "EC2",
+    "cloudwatch": "CloudWatch",
+    "cloudtrail": "CloudTrail",
+    "logs": "CloudWatch Logs",
+}
 _ACCOUNT_WIDE = frozenset({"route53"})
 
 CHANGE_SECONDS = 1.0
