@@ -42,7 +42,7 @@ def missing(session: Session, archive: Archive, origin: str) -> Missing | None:
     Raises OutsideError when the archive does not answer.
     """
     # Of every key the oldest version counts: it is the one that was locked first.
-    keys = {}
+    keys: dict[str, str] = {}
     for one in archive.versions(f"{origin}/entries/"):
         if not one.marker:
             keys.setdefault(one.key, one.version)

@@ -22,17 +22,20 @@ from bot.terminal.decide import Voter, print_questions
 from bot.terminal.decide import decide as answer
 from bot.terminal.live import Replica, follow_change, run_command
 from bot.terminal.words import console
+from bot.vault import Archive
 
 USAGE = 3
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """How a terminal's replica is built, and one that stays is served; `__main__` knows."""
+    """How a terminal's replica is built, one that stays is served, an archive is opened; `__main__` knows."""
 
     build: Callable[[Settings], Replica]
     serve: Callable[[Settings], int]
     manifest: Callable[[], dict[str, Any]]
+    archive: Callable[[str, str], Archive]
+    """The archive at a URL, `s3://bucket/prefix`, in a Region; raises SignalboxError for what is none."""
 
 
 Wired = Annotated[Wiring, Parameter(parse=False)]
@@ -148,6 +151,45 @@ def decide(
     desk = wiring.build(Settings()).desk
     try:
         return answer(console(), desk, words, voter, reason)
+    finally:
+        desk.database.close()
+
+
+@app.command
+def recover(
+    *,
+    person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")] = "",
+    key: Path | None = None,
+    reason: str = "",
+    emergency: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    wiring: Wired,
+) -> int:
+    """Let the trail go on where database and archive differ, signed by two leads. Without --as and --reason it is only shown.
+
+    Args:
+        person: who you are: your id under `people:` in the estate.
+        key: file of your private Ed25519 key; unless told, the SSH agent signs (SSH_AUTH_SOCK).
+        reason: what happened to the database; everyone reads it, and it is kept.
+        emergency: on call or lead, you do it alone and at once; everybody is told, and it is reviewed.
+        yes: do not ask once more.
+    """
+    from bot.terminal.recover import Signing
+    from bot.terminal.recover import recover as sign
+
+    configure("error")
+    tty = sys.stdin.isatty()
+    signing = Signing(
+        person,
+        reason,
+        key,
+        os.environ.get("SSH_AUTH_SOCK", ""),
+        ask=getpass.getpass if tty else None,
+        sure=_sure if tty and not yes else None,
+    )
+    desk = wiring.build(Settings()).desk
+    try:
+        return sign(console(), desk, signing if person and (reason or key) else None, emergency=emergency)
     finally:
         desk.database.close()
 

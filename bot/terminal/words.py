@@ -65,6 +65,9 @@ def question_lines(question: DecisionView, estate: Estate, now: float) -> Iterat
         f" {v.person} said {v.choice}{f': {v.reason}' if v.reason else ''}." for v in question.votes
     )
     yield f"? {asked}"
+    if question.kind == "recovery":
+        yield from _recovery_lines(question, estate)
+        return
     answers = [o.action if o.action != "instead" else f"instead ({o.label})" for o in question.options]
     yield f"  Answers: {', '.join(answers)}; {question.quorum} of {', '.join(question.deciders)}.{until}{given}"
     able = [p for p in question.deciders if p in estate.keys and p not in {v.person for v in question.votes}]
@@ -84,6 +87,16 @@ def question_lines(question: DecisionView, estate: Estate, now: float) -> Iterat
         yield f"  > {command_line(question, BREAK_GLASS, breakers[0])}"
     elif question.glass_at is not None:
         yield f"  by {' or '.join(question.glass_by)}, in Slack: none of them has a key in the estate."
+
+
+def _recovery_lines(question: DecisionView, estate: Estate) -> Iterator[str]:
+    had = {v.person for v in question.votes}
+    until = "" if question.expires_at is None else f" Until {iso(question.expires_at)}."
+    signed = "".join(f" {v.person} signed: {v.reason}." for v in question.votes)
+    yield f"  Takes signatures of {question.quorum} of {', '.join(question.deciders)}.{until}{signed}"
+    able = [p for p in question.deciders if p in estate.keys and p not in had]
+    if able:
+        yield f'  > signalbox recover --as {able[0]} --reason "..."'
 
 
 def command_line(question: DecisionView, choice: str, person: str) -> str:

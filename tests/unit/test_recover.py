@@ -85,7 +85,8 @@ def bodies(box: House) -> list[bytes]:
 
 def findings(rows: list[bytes]) -> list[Finding]:
     """What the verifier's rules for recoveries say of these rows."""
-    rules, found = Recoveries(), []
+    rules = Recoveries()
+    found: list[Finding] = []
     for seq, body in enumerate(rows):
         record = json.loads(body)
         unmapped = record["unmapped"]
@@ -389,8 +390,8 @@ def _set(*path: str | int, to: object):  # type: ignore[no-untyped-def]
     def change(unmapped: dict) -> None:  # type: ignore[type-arg]
         place = unmapped
         for step in path[:-1]:
-            place = place[step]  # type: ignore[index]
-        place[path[-1]] = to  # type: ignore[index]
+            place = place[step]
+        place[path[-1]] = to
 
     return change
 
