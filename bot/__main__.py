@@ -9,11 +9,12 @@ from bot.compose import build
 from bot.serve import serve
 from bot.slack.manifest import manifest
 from bot.terminal import cli
+from bot.world.vault import open_archive
 
 
 def main() -> int:
     """The command line; returns the exit code."""
-    return cli.main(cli.Wiring(partial(build, terminal=True), serve, manifest), sys.argv[1:])
+    return cli.main(cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive), sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def open_archive(url: str, region: str = "") -> Archive:
 class S3Archive:
     """`bot.vault.Archive` in a bucket. `region` may be empty where the environment names one."""
 
-    def __init__(self, url: str, region: str = "") -> None:
+    def __init__(self, url: str, region: str = "", *, page: int = 1000) -> None:
         found = _URL.fullmatch(url)
         if found is None:
             raise SignalboxError(
@@ -57,7 +57,8 @@ class S3Archive:
             )
         self.bucket, prefix = found[1], (found[2] or "").strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._asked_region = region
+        self._region = region
+        self._page = page
 
     @property
     def where(self) -> str:
@@ -90,8 +91,12 @@ class S3Archive:
         marker: dict[str, str] = {}
         rest: list[dict[str, Any]] = []
         while True:
-            page = self._read(
-                "list_object_versions", Bucket=self.bucket, Prefix=self._prefix + prefix, **marker
+            page = self._call(
+                "list_object_versions",
+                Bucket=self.bucket,
+                Prefix=self._prefix + prefix,
+                MaxKeys=self._page,
+                **marker,
             )
             rest += page.get("Versions", [])
             rest += [{**one, "marker": True} for one in page.get("DeleteMarkers", [])]
@@ -136,60 +141,97 @@ class S3Archive:
 
     def _bytes(self, wanted: dict[str, str]) -> tuple[dict[str, Any], bytes]:
         def once() -> tuple[dict[str, Any], bytes]:
-            answer: dict[str, Any] = self._client.get_object(**wanted, ChecksumMode="ENABLED")
+            answer = self._client.get_object(**wanted, ChecksumMode="ENABLED")
             with answer["Body"] as stream:
-                return answer, stream.read(LONGEST_BYTES + 1) if answer[
-                    "ContentLength"
-                ] > LONGEST_BYTES else stream.read()
+                if answer["ContentLength"] > LONGEST_BYTES:
+                    raise Rejected(f"{wanted['Key']} is longer than anything that Signalbox stores.")
+                return answer, stream.read()
 
         try:
-            answer, body = self._patiently("get_object", once)
+            found: tuple[dict[str, Any], bytes] = self._patiently("get_object", once)
         except FlexibleChecksumError as error:
             raise Rejected(
-                f"s3 get_object: the bytes of {wanted['Key']} do not have their checksum."
+                f"s3 get_object: the bytes of {wanted['Key']} are not those of their checksum."
             ) from error
-        if len(body) > LONGEST_BYTES:
-            raise Rejected(f"{wanted['Key']} in {self.bucket} is longer than anything that Signalbox stores.")
-        return answer, body
+        return found
 
     def _retention(self, wanted: dict[str, str]) -> tuple[str, Any]:
-        try:
-            found = self._patiently(
-                "get_object_retention",
-                lambda: self._client.get_object_retention(**{k: v for k, v in wanted.items() if v}),
-                but=("NoSuchObjectLockConfiguration", "InvalidRequest"),
-            )
-        except _Absent:
-            return "", None
-        told = found.get("Retention", {})
+        found = self._unless(
+            ("NoSuchObjectLockConfiguration", "InvalidRequest"),
+            "get_object_retention",
+            **{name: value for name, value in wanted.items() if value},
+        )
+        told = (found or {}).get("Retention", {})
         return told.get("Mode", ""), told.get("RetainUntilDate")
 
     def locking(self) -> Locking:
-        """Three questions; needs s3:ListBucket, GetBucketObjectLockConfiguration and GetBucketVersioning."""
-        region = self._read("head_bucket", Bucket=self.bucket).get("BucketRegion", "")
-        versioning = self._read("get_bucket_versioning", Bucket=self.bucket)
-        versioned = versioning.get("Status") == "Enabled"
-        try:
-            found = self._patiently(
-                "get_object_lock_configuration",
-                lambda: self._client.get_object_lock_configuration(Bucket=self.bucket),
-                but=("ObjectLockConfigurationNotFoundError",),
-            )["ObjectLockConfiguration"]
-        except _Absent:
-            return Locking(region, enabled=False, mode="", days=None, versioned=versioned)
+        """Needs s3:ListBucket, s3:GetBucketVersioning and s3:GetBucketObjectLockConfiguration."""
+        region = self._call("head_bucket", Bucket=self.bucket).get("BucketRegion", "")
+        versioned = self._call("get_bucket_versioning", Bucket=self.bucket).get("Status") == "Enabled"
+        absent = ("ObjectLockConfigurationNotFoundError",)
+        answer = self._unless(absent, "get_object_lock_configuration", Bucket=self.bucket)
+        found = (answer or {}).get("ObjectLockConfiguration", {})
         default = found.get("Rule", {}).get("DefaultRetention", {})
-        days = default.get("Days") or (365 * default["Years"] if "Years" in default else None)
-        enabled = found.get("ObjectLockEnabled") == "Enabled"
-        return Locking(region, enabled=enabled, mode=default.get("Mode", ""), days=days, versioned=versioned)
+        return Locking(
+            region=region,
+            enabled=found.get("ObjectLockEnabled") == "Enabled",
+            mode=default.get("Mode", ""),
+            days=default.get("Days") or (365 * default["Years"] if "Years" in default else None),
+            versioned=versioned,
+        )
 
-    def _read(self, operation: str, **params: Any) -> dict[str, Any]:
+    def _unless(self, absent: tuple[str, ...], operation: str, **params: Any) -> dict[str, Any] | None:
+        """The answer, or None for an error that says that there is none."""
+        try:
+            return self._call(operation, **params)
+        except OutsideError as error:
+            if _code(error.__cause__) in absent:
+                return None
+            raise
+
+    def _call(self, operation: str, **params: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._patiently(
             operation, lambda: getattr(self._client, operation)(**params)
         )
         return answer
 
-    def _patiently[T](self, operation: str, once: Callable[[], T], but: tuple[str, ...] = ()) -> T:
-        raise NotImplementedError
+    def _patiently(self, operation: str, once: Callable[[], Any]) -> Any:
+        """One read, tried again within the seconds that every read has."""
+        found = None
+        try:
+            for attempt in Reads(passing, throttled):
+                with attempt:
+                    found = once()
+        except FlexibleChecksumError:
+            raise
+        except RAISED as error:
+            raise self._translated(error, operation) from error
+        return found
+
+    @cached_property
+    def _client(self) -> Any:
+        core = botocore.session.get_session()
+        # Regional endpoints alone: what is global lies in a Region that production may have to leave.
+        core.set_config_variable("sts_regional_endpoints", "regional")
+        session = boto3.session.Session(botocore_session=core)
+        region = self._region or session.region_name
+        if not region:
+            raise Rejected(
+                f"Nobody said in which Region {self.where} is.", then="Set SIGNALBOX_ARCHIVE_REGION."
+            )
+        try:
+            return session.client("s3", region_name=region, config=_CONFIG)
+        except RAISED as error:
+            raise self._translated(error, "client") from error
 
     def _translated(self, error: Exception, operation: str, *, change: bool = False) -> OutsideError:
-        return translated(error, service="s3", operation=operation, region=self._region, change=change)
+        region = self._region or "the default Region"
+        return translated(error, service="s3", operation=operation, region=region, change=change)
+
+
+def _races(error: Exception) -> bool:
+    return _code(error) == "ConditionalRequestConflict"
+
+
+def _code(error: BaseException | None) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
