@@ -25,6 +25,7 @@ from bot.command import execute
 from bot.errors import NotAllowed, Refused, SignalboxError
 from bot.estate import Estate
 from bot.reply import Caller, Proposal, Reply
+from bot.scrub import holds_secret, scrub
 from bot.store.database import Database
 from bot.store.tables import Change, Decision, Replica, Run
 from bot.trail.append import Trail
@@ -67,7 +68,11 @@ class Desk:
         return self.estates.now
 
     def command(self, text: str, caller: Caller) -> Reply:
-        """Run a typed command. Raises SignalboxError with words for the person; the refusal is recorded."""
+        """Run a typed command. Raises SignalboxError with words for the person; the refusal is recorded.
+
+        A secret among the words goes no further than here.
+        """
+        text = scrub(text)
         self.trail.note(
             Event(
                 name=Name.COMMAND_RECEIVED,
@@ -109,7 +114,13 @@ class Desk:
         At a terminal the answer must be signed with a key that the estate pins to this person.
         """
         try:
-            return self._decider.vote(Given(decision, choice, person, face, reason.strip(), signed))
+            if signed is not None and holds_secret(reason):
+                raise Refused(
+                    "The reason holds what looks like a secret, and what was signed cannot be changed any more.",
+                    not_done="Your answer did not count, and the reason was not written down.",
+                    then="Say it without; a secret that was typed somewhere is a secret to be replaced.",
+                )
+            return self._decider.vote(Given(decision, choice, person, face, scrub(reason.strip()), signed))
         except SignalboxError as error:
             self.refuse_click(person, f"{choice} {decision}", str(error), face)
             return Answer(str(error))

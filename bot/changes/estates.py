@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlmodel import col, select
 
+from bot.changes.signed import bare
 from bot.clock import Clock
 from bot.errors import EstateError, TrailError
 from bot.estate import Estate
@@ -17,6 +19,27 @@ from bot.trail.append import Trail
 from bot.trail.event import Event, Name
 
 log = structlog.get_logger()
+
+POLICY_PARTS = ("policy", "people", "keys", "break_glass")
+"""The parts of an estate that say who may do what."""
+
+
+def policy_changes(before: Estate | None, after: Estate) -> dict[str, Any]:
+    """Each part of the policy that differs, before and after as plain JSON; of a first estate all that it has.
+
+    Of a signing key the comment is left out: it proves nothing and often is a person's address.
+    """
+    old = _policy(before) if before else dict.fromkeys(POLICY_PARTS)
+    new = _policy(after)
+    return {
+        part: {"before": old[part], "after": new[part]} for part in POLICY_PARTS if old[part] != new[part]
+    }
+
+
+def _policy(estate: Estate) -> dict[str, Any]:
+    whole = estate.model_dump(mode="json", include=set(POLICY_PARTS))
+    whole["keys"] = {person: [bare(key) for key in keys] for person, keys in estate.keys.items()}
+    return {part: whole[part] for part in POLICY_PARTS}
 
 
 class Estates:
@@ -92,12 +115,19 @@ class Estates:
             )
             row.body, row.at = estate.model_dump_json(), self._clock.now()
             record.session.add(row)
-            record.add(
-                Event(
-                    name=Name.ESTATE_ACCEPTED,
-                    detail={"before": before.digest if before else "", "after": estate.digest},
+            digests = {"before": before.digest if before else "", "after": estate.digest}
+            record.add(Event(name=Name.ESTATE_ACCEPTED, detail=digests))
+            if changed := policy_changes(Estate.model_validate_json(before.body) if before else None, estate):
+                record.add(
+                    Event(
+                        name=Name.POLICY_CHANGED,
+                        detail={
+                            **digests,
+                            "parts": changed,
+                            "by": "not known here: whoever may change the file",
+                        },
+                    )
                 )
-            )
 
     def _last_row(self) -> EstateRow | None:
         with self._trail.database.read() as session:

@@ -16,7 +16,7 @@ def answer(record: Record, decision: Decision, result: str, person: str, now: fl
     """Carry out what was decided. Raises Refused when the step no longer waits for it."""
     run = record.session.get_one(Run, decision.run, with_for_update=True)
     if result in ("rollback", "abort"):
-        ask_to_stop(record, run, result, person)
+        ask_to_stop(record, run, result, person, face="signalbox", decision=decision.id)
         return
     row = record.session.get_one(StepRow, (decision.run, decision.step))
     # The question of a standing step is asked while the step goes on looking.
@@ -36,7 +36,17 @@ def answer(record: Record, decision: Decision, result: str, person: str, now: fl
         name = Name.STEP_SKIPPED
     record.session.add(row)
     detail = {"reason": reason[:1000]} if reason else {}
-    record.add(Event(name=name, actor=person, change=run.change, run=run.id, step=row.step, detail=detail))
+    record.add(
+        Event(
+            name=name,
+            actor=person,
+            change=run.change,
+            run=run.id,
+            step=row.step,
+            detail=detail,
+            approval={"decision": decision.id, "outcome": result, "digest": decision.digest},
+        )
+    )
 
 
 def ask_to_stop(
@@ -47,10 +57,12 @@ def ask_to_stop(
     *,
     face: str = "slack",
     approval: Mapping[str, str] | None = None,
+    decision: str = "",
 ) -> None:
     """Write the wish into the run's row, where the engine reads it between visits. Raises Refused.
 
-    `approval` is what the person signed, with the signature, where nobody else vouches for them.
+    `approval` is what the person signed, with the signature, where nobody else vouches for them; `decision` the
+    question whose answer it was, and then the vote tells where it was given.
     """
     if run.state not in ("running", "rolling_back", "standing") or run.stop:
         raise Refused(
@@ -72,7 +84,7 @@ def ask_to_stop(
             change=run.change,
             run=run.id,
             face=face,
-            detail={"how": how},
+            detail={"how": how, "decision": decision} if decision else {"how": how},
             approval=dict(approval or {}),
         )
     )

@@ -132,5 +132,6 @@ def void_questions(record: Record, of: ColumnElement[bool] | bool, now: float) -
                 run=decision.run,
                 step=decision.step,
                 detail={"decision": decision.id},
+                approval={"decision": decision.id, "digest": decision.digest},
             )
         )

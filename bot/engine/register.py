@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 from bot.act import current
 from bot.engine.lease import Lease
 from bot.errors import TrailError
+from bot.scrub import scrub
 from bot.store.database import Database
 from bot.store.tables import StepRow
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
+
+_NOT_AWS = frozenset({"kubernetes", "http"})
+_CODE = re.compile(r"[A-Z][A-Za-z0-9.]+(?=:)")
 
 
 class Intents:
@@ -22,7 +27,7 @@ class Intents:
         self._database = database
         self._trail = trail
         self._lease = lease
-        self._open: dict[str, tuple[str, str, str, str, float]] = {}
+        self._open: dict[str, tuple[str, str, str, str, float, str]] = {}
 
     def intent(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> str:
         """Commit what is about to be done. Raises TrailError or LeaseLost, and then the call must not be made."""
@@ -51,15 +56,16 @@ class Intents:
                         "params": dict(params),
                         "key": act.key(operation),
                         "epoch": run.epoch,
+                        **_in_cloudtrail(service, operation, region),
                     },
                 )
             )
-            self._open[token] = (act.person, run.change, act.run, act.step, row.call_until)
+            self._open[token] = (act.person, run.change, act.run, act.step, row.call_until, service)
         return token
 
     def outcome(self, intent: str, *, ok: bool | None, request_id: str, error: str = "") -> None:
         """What came of it; written even when the lease is gone, since the call was made."""
-        person, change, run, step, until = self._open.pop(intent)
+        person, change, run, step, until, service = self._open.pop(intent)
         with self._trail.record() as record:
             row = record.session.get(StepRow, (run, step))
             if ok is not None and row is not None and row.call_until == until:
@@ -74,6 +80,26 @@ class Intents:
                     run=run,
                     step=step,
                     ok=ok,
-                    detail={"intent": intent, "request_id": request_id, "error": error[:500]},
+                    detail={
+                        "intent": intent,
+                        "request_id": request_id,
+                        "error": scrub(error)[:500],
+                        **_answered(service, request_id, error),
+                    },
                 )
             )
+
+
+def _in_cloudtrail(service: str, operation: str, region: str) -> dict[str, str]:
+    """How CloudTrail names this call, verbatim; nothing for calls that it does not see."""
+    if service in _NOT_AWS:
+        return {}
+    return {"eventSource": f"{service}.amazonaws.com", "eventName": operation, "awsRegion": region}
+
+
+def _answered(service: str, request_id: str, error: str) -> dict[str, str]:
+    """The answer in CloudTrail's words. Only what AWS said has a request id: exceptions of ours are no codes."""
+    if service in _NOT_AWS or not request_id:
+        return {}
+    code = _CODE.match(error)
+    return {"requestID": request_id, **({"errorCode": code[0]} if code else {})}

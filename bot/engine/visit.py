@@ -18,6 +18,7 @@ from bot.engine.moves import State
 from bot.errors import LeaseLost, OutsideError, SignalboxError, Throttled
 from bot.plan import Ask, Plan, Step
 from bot.ports import Ports
+from bot.scrub import scrubbed
 from bot.store.tables import Decision, Duration, Run, StepRow
 from bot.trail.append import Record, Trail
 from bot.trail.event import Event, Name
@@ -241,11 +242,11 @@ class Visitor:
             created_at=self.ports.clock.now(),
         )
         record.session.add(decision)
-        record.add(
-            self._event(
-                Name.DECISION_OPENED, run, step, decision=decision.id, kind="hold", options=decision.options
-            )
+        opened = self._event(
+            Name.DECISION_OPENED, run, step, decision=decision.id, kind="hold", options=decision.options
         )
+        approval = {"decision": decision.id, "quorum": asked.quorum, "role": decision.roles}
+        record.add(opened.model_copy(update={"approval": {**approval, "digest": plan.digest}}))
         return decision.id
 
     def _event(self, name: Name, run: Run, step: Step, **detail: Any) -> Event:
@@ -280,7 +281,8 @@ def _evidence(verdict: Verdict) -> dict[str, Any]:
         canonical(verdict.evidence, limit=32 * 1024)
     except NotCanonical as error:
         return {"left_out": str(error)}
-    return verdict.evidence
+    found: dict[str, Any] = scrubbed(verdict.evidence)
+    return found
 
 
 def _report(error: Exception, step: Step) -> str:

@@ -31,6 +31,9 @@ AWS: Mapping[str, frozenset[str]] = {
     "DeleteObject": _OBJECT,
 }
 
+_QUERY = frozenset(
+    {"dryRun", "fieldManager", "fieldValidation", "force", "gracePeriodSeconds", "propagationPolicy"}
+)
 _PATCHED = frozenset({"deployments", "horizontalpodautoscalers", "appprojects"})
 _LONGEST_TEXT = 512
 _MOST_ITEMS = 64
@@ -51,12 +54,15 @@ def of_kubernetes(url: str, body: Any) -> tuple[str, dict[str, Any]]:
     """Resource (`deployments/scale`) and parameters of a Kubernetes call.
 
     JSON patches of the resources that Signalbox moves are written; of a Job, its image and arguments (its
-    credentials are a reference to a Secret); of anything else only namespace, name and query.
+    credentials are a reference to a Secret); of anything else only namespace and name. Of the query, what is
+    named here.
     """
     parts = urlsplit(url)
     resource, told = _place(parts.path)
     plural = resource.partition("/")[0]
-    told |= {name: plain(values[-1]) for name, values in parse_qs(parts.query).items()}
+    asked = {name: plain(values[-1]) for name, values in parse_qs(parts.query).items()}
+    told |= {name: value for name, value in asked.items() if name in _QUERY}
+    withheld = sorted(_ascii(name) for name in asked.keys() - _QUERY)
     if isinstance(body, list) and plural in _PATCHED:
         told["patch"] = plain(body)
     elif isinstance(body, Mapping) and plural == "jobs" and "spec" in body:
@@ -66,7 +72,9 @@ def of_kubernetes(url: str, body: Any) -> tuple[str, dict[str, Any]]:
             {"image": plain(one.get("image", "")), "args": plain(one.get("args", []))} for one in containers
         ]
     elif body:
-        told["withheld"] = ["body"]
+        withheld.append("body")
+    if withheld:
+        told["withheld"] = withheld
     return resource, told
 
 
