@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from bot.compose import build
+from bot.compose import build, records
 from bot.serve import serve
 from bot.slack.manifest import manifest
 from bot.terminal import cli
@@ -14,7 +14,8 @@ from bot.world.vault import open_archive
 
 def main() -> int:
     """The command line; returns the exit code."""
-    return cli.main(cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive), sys.argv[1:])
+    wiring = cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive, records)
+    return cli.main(wiring, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import structlog
 
 import commands  # noqa: F401 - declares the commands
+from bot import alive
 from bot.actions.kinds import KINDS
 from bot.changes.desk import Desk
 from bot.changes.estates import Estates
@@ -19,17 +21,18 @@ from bot.engine.register import Intents
 from bot.engine.visit import Visitor
 from bot.errors import EstateError, SignalboxError
 from bot.estate_file import read_estate
+from bot.known import learn_secrets
 from bot.ports import Ports
+from bot.records import Records
 from bot.rounds import Rounds
 from bot.settings import Settings, replica_name
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.trail.append import Trail
 from bot.trail.checkpoint import Checkpointer, Keyring
-from bot.trail.event import Event, Name
 from bot.trail.keeper import Keeper
 from bot.trail.proof import Proof
-from bot.world import open_world
+from bot.world import open_records, open_world
 from bot.world.signing import FileKey, KmsKey
 
 log = structlog.get_logger()
@@ -53,7 +56,7 @@ class Box:
 
     def start(self) -> None:
         """Begin to drive, watch and make rounds."""
-        self.trail.note(Event(name=Name.BOT_STARTED, detail={"replica": self.lease.name}))
+        self.trail.note(alive.started(self.settings, self.lease.name, self.database))
         self.lease.beat()
         self.engine.start()
         self.watch.start()
@@ -65,7 +68,7 @@ class Box:
         self.rounds.stop()
         self.watch.stop()
         self.engine.stop()
-        self.trail.note(Event(name=Name.BOT_STOPPED, detail={"replica": self.lease.name}))
+        self.trail.note(alive.stopped(self.lease.name))
         self.keeper.stop()
         self.database.close()
 
@@ -112,11 +115,19 @@ def _named_like_the_estate(settings: Settings) -> str:
         return "signalbox"
 
 
+def records(settings: Settings) -> Records:
+    """CloudTrail and the audit logs of the estate's clusters, to be read. Raises EstateError."""
+    estate = read_estate(settings.estate)
+    clusters = {name: region.cluster for name, region in estate.regions.items()}
+    return open_records(clock=_clock(settings), clusters=clusters)
+
+
 def build(settings: Settings, *, terminal: bool = False) -> Box:
     """Open the database, the estate and the world. Raises EstateError or TrailError: do not start.
 
     `terminal` says that it is there for one command of a person, so that nobody counts on it to stay.
     """
+    learn_secrets(settings, os.environ)
     clock = _clock(settings)
     database = Database(settings.database_url)
     migrate(database)

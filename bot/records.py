@@ -84,12 +84,16 @@ class KubernetesRecord:
 
 @dataclass(frozen=True)
 class Told:
-    """What one log said of one Region: complete for `since` to `until` unless `lack` says why it is not."""
+    """What one log said of one Region: complete for `since` to `until` unless `lack` says why it is not.
+
+    `asked_at` is when it was asked or, of a file, how new it is: what is told later may not have been there yet.
+    """
 
     log: str
     region: str
     since: float
     until: float
+    asked_at: float
     aws: tuple[AwsRecord, ...] = ()
     kubernetes: tuple[KubernetesRecord, ...] = ()
     lack: str = ""

@@ -37,15 +37,14 @@ def corroborate(
     *,
     since: float,
     until: float,
-    asked_at: float,
     own: Own | None = None,
 ) -> Corroboration:
-    """Reconcile the calls of [since, until) with what was told at `asked_at`; all times are epoch seconds.
+    """Reconcile the calls of [since, until) with what was told; all times are epoch seconds.
 
     Calls and records from beside the window may be given, so that what crosses its ends finds its other half;
     they are not counted.
     """
-    return _Reconciler(tuple(calls), told, since, until, asked_at, own or Own()).done()
+    return _Reconciler(tuple(calls), told, since, until, own or Own()).done()
 
 
 class _Reconciler:
@@ -55,12 +54,11 @@ class _Reconciler:
         told: Sequence[Told],
         since: float,
         until: float,
-        asked_at: float,
         own: Own,
     ) -> None:
         self._calls = calls
         self._told = told
-        self._since, self._until, self._asked_at = since, until, asked_at
+        self._since, self._until = since, until
         self._own = own
         # The same event comes twice where files overlap: equal records are one.
         self._records: dict[Record, Told] = {}
@@ -95,7 +93,7 @@ class _Reconciler:
         return Corroboration(
             since=self._since,
             until=self._until,
-            asked_at=self._asked_at,
+            asked_at=max((one.asked_at for one in self._told), default=self._until),
             calls=tuple(found[c.intent] for c in self._calls if self._since <= c.at < self._until),
             outside=outside,
             machines=machines,
@@ -163,7 +161,7 @@ class _Reconciler:
         why = self._not_asked(call)
         if why:
             return Found(call, Bin.UNASKED, why=why)
-        if self._asked_at - call.at < EARLY_SECONDS:
+        if max(one.asked_at for one in self._asked(call)) - call.at < EARLY_SECONDS:
             return Found(call, Bin.EARLY)
         if call.ok is False:
             return Found(call, Bin.REFUSED)
@@ -173,15 +171,13 @@ class _Reconciler:
         """Why nobody could have told of this call; empty when somebody could."""
         if call.service == "http":
             return "nobody keeps a log of requests to a service"
-        log = KUBERNETES if call.service == "kubernetes" else CLOUDTRAIL
-        region = region_of(call)
+        log, region = _log(call), region_of(call)
         asked = [one for one in self._told if (one.log, one.region) == (log, region)]
         if not asked:
             return f"{log} of {region or 'no Region'} was not asked"
-        if not any(one.since <= call.at <= one.until and not one.lack for one in asked):
-            return next(
-                (one.lack for one in asked if one.lack), f"what {log} of {region} told does not reach it"
-            )
+        if not self._asked(call):
+            short = f"what {log} of {region} told does not reach it"
+            return next((one.lack for one in asked if one.lack), short)
         place = (call.service, region)
         if call.service == "s3" and place not in self._seen_data:
             return (
@@ -190,6 +186,15 @@ class _Reconciler:
         if call.service == "route53-recovery-cluster" and place not in self._seen:
             return "no event of routing controls was told"
         return ""
+
+    def _asked(self, call: Call) -> list[Told]:
+        """Who could have told of this call, and told all that they had."""
+        place = (_log(call), region_of(call))
+        return [
+            one
+            for one in self._told
+            if (one.log, one.region) == place and one.since <= call.at <= one.until and not one.lack
+        ]
 
     def _rest(self) -> tuple[tuple[Outside, ...], tuple[Machine, ...], int]:
         """Everything that no call claimed: what was done past the trail, by machines, and mere reading."""
@@ -254,6 +259,10 @@ class _Reconciler:
         # What nobody is known by must not make everybody Signalbox.
         if who and not who.startswith("system:"):
             self._selves.add(who)
+
+
+def _log(call: Call) -> str:
+    return KUBERNETES if call.service == "kubernetes" else CLOUDTRAIL
 
 
 def _most(item: tuple[str, int]) -> tuple[int, str]:

@@ -60,6 +60,7 @@ def cloudtrail_files(directory: Path) -> list[Told]:
             region,
             min(record.at for record in records),
             max(record.at for record in records),
+            max(record.at for record in records),
             aws=tuple(sorted(records, key=lambda record: (record.at, record.event_id))),
         )
         for region, records in sorted(by_region.items())
@@ -87,7 +88,7 @@ def kubernetes_file(region: str, path: Path) -> Told:
     if not staged:
         raise BadRecord(f"{path} holds no audit event.")
     times = [record.at for _, record in staged]
-    return Told(KUBERNETES, region, min(times), max(times), kubernetes=requests(staged))
+    return Told(KUBERNETES, region, min(times), max(times), max(times), kubernetes=requests(staged))
 
 
 def _logs(directory: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from bot.errors import SignalboxError
 from bot.logs import configure
+from bot.records import Records
 from bot.settings import Settings
 from bot.terminal.decide import Voter, print_questions
 from bot.terminal.decide import decide as answer
@@ -36,6 +37,8 @@ class Wiring:
     manifest: Callable[[], dict[str, Any]]
     archive: Callable[[str, str], Archive]
     """The archive at a URL, `s3://bucket/prefix`, in a Region; raises SignalboxError for what is none."""
+    records: Callable[[Settings], Records]
+    """The logs that others keep of the same calls."""
 
 
 Wired = Annotated[Wiring, Parameter(parse=False)]
@@ -228,6 +231,40 @@ def verify(
                 "  Not covered: the newest rows removed together with the head row (no signed checkpoints yet)."
             )
     return report.exit_code
+
+
+@app.command
+def corroborate(
+    *,
+    first: Annotated[str, Parameter(name="--from")],
+    last: Annotated[str, Parameter(name="--to")],
+    cloudtrail: tuple[Path, ...] = (),
+    kubernetes_audit: tuple[str, ...] = (),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    wiring: Wired,
+) -> int:
+    """Compare the trail's calls with CloudTrail and the clusters' audit logs, both ways; changes nothing.
+
+    Exit code: 0 all of it is in both, 1 something is in one alone or differs, 2 something could not be asked, 3 usage.
+
+    Args:
+        first: first day, such as 2026-07-01, or time, such as 2026-07-01T03:00Z.
+        last: last day, the whole of it, or time.
+        cloudtrail: directory of CloudTrail's log files. Without any file the logs themselves are asked.
+        kubernetes_audit: REGION=FILE, an API server's audit log as JSON lines.
+        as_json: print the whole comparison as JSON.
+    """
+    from bot.terminal.corroborate import compare, lines
+
+    try:
+        found = compare(
+            Settings(), first, last, cloudtrail=cloudtrail, kubernetes=kubernetes_audit, live=wiring.records
+        )
+    except SignalboxError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    print(found.as_json().decode() if as_json else "\n".join(lines(found)))
+    return found.exit_code
 
 
 @app.command

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bot.clock import Clock
+from bot.errors import TrailError
 from bot.ports import Ports, Register
+from bot.records import Records
 from bot.world.capacity import AwsCapacity
 from bot.world.databases import AwsDatabases
 from bot.world.dns import AwsDns
@@ -21,10 +24,11 @@ from bot.world.name_servers import NameServers
 from bot.world.network import AwsNetwork
 from bot.world.prometheus import Prometheus
 from bot.world.rates import Rates
+from bot.world.records import AwsRecords
 from bot.world.routing import AwsRouting
 from bot.world.sessions import AwsSessions
 
-__all__ = ["open_world"]
+__all__ = ["open_records", "open_world"]
 
 
 def open_world(
@@ -63,3 +67,18 @@ def open_world(
         http=PinnedHttp(hooks),
         clock=clock,
     )
+
+
+class _OnlyReads:
+    """The register of whoever may change nothing."""
+
+    def intent(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> str:
+        raise TrailError("Whoever reads the logs of others changes nothing.")
+
+    def outcome(self, intent: str, *, ok: bool | None, request_id: str, error: str = "") -> None:
+        return
+
+
+def open_records(*, clock: Clock, clusters: Mapping[str, str]) -> Records:
+    """CloudTrail and the clusters' audit logs, with clients that cannot change anything; no call is made yet."""
+    return AwsRecords(AwsSessions(Hooks(_OnlyReads()), Rates(clock)), clusters, clock)

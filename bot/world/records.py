@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.clock import Clock
 from bot.errors import OutsideError, Rejected
 from bot.records import (
     CLOUDTRAIL,
@@ -45,12 +46,14 @@ class AwsRecords:
     `clusters` maps a Region to its EKS cluster, whose log group is `/aws/eks/CLUSTER/cluster`.
     """
 
-    def __init__(self, aws: AwsSessions, clusters: Mapping[str, str]) -> None:
+    def __init__(self, aws: AwsSessions, clusters: Mapping[str, str], clock: Clock) -> None:
         self._aws = aws
         self._clusters = clusters
+        self._clock = clock
 
     def cloudtrail(self, region: str, since: float, until: float) -> Told:
         """Management events that change something. Event history lasts 90 days and has no data events."""
+        asked_at = self._clock.now()
         found: list[AwsRecord] = []
         token: dict[str, str] = {}
         lack = f"CloudTrail of {region} has more than {MOST_PAGES * 50:,} changes in this time: ask for less"
@@ -75,10 +78,11 @@ class AwsRecords:
                 token = {"NextToken": page["NextToken"]}
         except (OutsideError, BadRecord) as error:
             lack = str(error)
-        return Told(CLOUDTRAIL, region, since, until, aws=tuple(found), lack=lack)
+        return Told(CLOUDTRAIL, region, since, until, asked_at, aws=tuple(found), lack=lack)
 
     def kubernetes(self, region: str, since: float, until: float) -> Told:
         """Requests that change something, without leases and events. A log that tells nothing is not enabled."""
+        asked_at = self._clock.now()
         staged: list[tuple[str, KubernetesRecord]] = []
         token: dict[str, str] = {}
         cluster = self._clusters.get(region, "")
@@ -117,7 +121,14 @@ class AwsRecords:
         ]
         told = requests(kept)
         return Told(
-            KUBERNETES, region, since, until, kubernetes=told, lack=lack, left_out="without leases and events"
+            KUBERNETES,
+            region,
+            since,
+            until,
+            asked_at,
+            kubernetes=told,
+            lack=lack,
+            left_out="without leases and events",
         )
 
 
