@@ -36,13 +36,13 @@ def stopped(replica: str) -> Event:
     return Event(name=Name.BOT_STOPPED, detail={"replica": replica})
 
 
-def heartbeat(database: Database, replica: str) -> Event:
+def heartbeat(database: Database) -> Event:
     """That the log goes on though nothing happens: who is alive, and how far rows and checkpoints had come before."""
     with database.read() as session:
         living = session.exec(
             select(Replica.name).where(Replica.until > database.now(session)).order_by(Replica.name)
         )
-        detail = {"replica": replica, "alive": list(living.all())[:50], **_reached(session)}
+        detail = {"alive": list(living.all())[:50], **_reached(session)}
     return Event(name=Name.BOT_HEARTBEAT, detail=detail)
 
 

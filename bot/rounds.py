@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from bot.alive import heartbeat
 from bot.changes.estates import Estates
 from bot.errors import SignalboxError
 from bot.ports import Ports
 from bot.store.database import Database
 from bot.store.tables import Peak
 from bot.trail.append import Trail
-from bot.trail.event import Event, Name
+from bot.trail.redact import forget
 
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 600
 SAMPLE_SECONDS = 300
+FORGET_SECONDS = 3600
 
 
 @dataclass
@@ -51,7 +53,9 @@ class Rounds:
             if not self.leads():
                 return
             if self._is_due("heartbeat", HEARTBEAT_SECONDS):
-                self.trail.note(Event(name=Name.BOT_HEARTBEAT))
+                self.trail.note(heartbeat(self.database))
+            if self._is_due("forget", FORGET_SECONDS):
+                forget(self.trail)
             if self._is_due("sample", SAMPLE_SECONDS):
                 self.sample()
         except SignalboxError as error:
