@@ -247,3 +247,22 @@ def recovery(change: ChangeRecord, estates: Estates) -> dict[str, Any]:
         "data_loss_objective_seconds": estate.objectives.rpo_seconds if estate else None,
         "payments_lost": change.times.payments_lost,
     }
+
+
+def drill(change: ChangeRecord, estates: Estates) -> dict[str, Any]:
+    """An exercise as A1.3 asks for it: what was aimed at, what was measured, what came of it, as recorded."""
+    return {
+        "drill": change.id,
+        "plan": change.runbook,
+        "plan_digest": change.run_digest or change.digest,
+        "scenario": change.reason or change.command,
+        "date": at(change.asked_ms),
+        "participants": sorted(
+            {change.requester, *(v.person for q in change.questions.values() for v in q.votes)}
+        ),
+        "result": change.result,
+        "measured": recovery(change, estates),
+        "steps": {"planned": change.steps, "done": change.steps_done, "skipped": change.skipped},
+        "issues": "none recorded in the log: ask for the follow-up list and who signed it off",
+        "samples": f"samples/{change.id}.json",
+    }

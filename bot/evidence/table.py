@@ -54,6 +54,24 @@ def population_csv(found: Population, chosen: Iterable[ChangeRecord]) -> bytes:
     return as_csv(HEADINGS, (list(_line(one, sampled=one.id in ids)) for one in found.changes))
 
 
+def events_csv(found: Population) -> bytes:
+    """What belongs to no change's run, a line each: refusals, access, estates, keys, archive, starts and stops."""
+    kinds = {
+        "refusal": found.refusals,
+        "access": found.access,
+        "estate": found.estates,
+        "key": found.keys,
+        "archive": found.archive,
+        "process": found.process,
+    }
+    lines = sorted(
+        (one.seq, at(one.at_ms), kind, one.name, one.actor, one.face, one.words)
+        for kind, some in kinds.items()
+        for one in some
+    )
+    return as_csv(("row", "at_utc", "about", "event", "by", "where", "what"), lines)
+
+
 def _line(one: ChangeRecord, *, sampled: bool) -> Iterator[object]:
     approvals = one.of("approval")
     last = approvals[-1] if approvals else None

@@ -154,13 +154,12 @@ class Window:
         for at in range(0, len(wanted), _BATCH):
             some = wanted[at : at + _BATCH]
             with self.database.read() as session:
-                found = dict(
-                    session.execute(select(Entry.seq, Entry.body).where(col(Entry.seq).in_(some))).tuples()
-                )
+                rows = session.execute(select(Entry.seq, Entry.body).where(col(Entry.seq).in_(some)))
+                found = {int(seq): bytes(body) for seq, body in rows}
             for seq in some:
                 if seq not in found:
                     raise Altered(f"The trail lacks row {seq}.", not_done="No pack was made.")
-                yield parsed(seq, bytes(found[seq]))
+                yield parsed(seq, found[seq])
 
 
 def bodies(database: Database, first: int, upto: int) -> Iterator[tuple[int, bytes]]:

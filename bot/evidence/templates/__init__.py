@@ -5,21 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Where the templates come from; a name that is not given is an error, not a blank."""
-    found = Environment(
+    return Environment(
         loader=PackageLoader("bot.evidence", "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html")),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return found
 
 
 def render(name: str, **given: Any) -> bytes:
