@@ -383,3 +383,37 @@ any_changes = st.builds(
     report=st.none() | _reports,
 )
 """Any change at all, also ones that no desk would make."""
+
+
+def recovery(**more: Any) -> ChangeView:
+    """A recovery of the trail that one of two leads has signed."""
+    signed = VoteView("U0000LEAD01", "recover", T0 + 5, "restored from <Sunday>", "terminal")
+    question = approval(
+        kind="recovery", question="Recovery", options=(), quorum=2, votes=(signed,), expires_at=T0 + 3600
+    )
+    fields: dict[str, Any] = {
+        "kind": "trail-recovery",
+        "title": "Recovery of the trail to signalbox/fintech/r1",
+        "command": "signalbox recover",
+        "reason": "restored from <Sunday>",
+        "requester": "U0000LEAD01",
+        "face": "terminal",
+        "state": "recovering",
+        "order": "The archive has 900 rows of signalbox/fintech, this database 420.",
+        "losses": (),
+        "warnings": ("What only the archive has is not brought back; it stays locked below the old origin.",),
+        "bounds": (),
+        "plan": (),
+        "expect_seconds": 0,
+        "approval": question,
+    }
+    return change(**{**fields, **more})
+
+
+def recovered() -> ChangeView:
+    """The same, done by one person alone in an emergency and not yet reviewed."""
+    question = recovery().approval
+    assert question is not None
+    ended = replace(question, state="decided", outcome="recover", quorum=1, emergency=True, by="U0000LEAD01")
+    note = "The log goes on as signalbox/fintech/r1."
+    return recovery(state="done", note=note, approval=ended, reviews=(review(),), closed_at=T0 + 6)

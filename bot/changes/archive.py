@@ -150,6 +150,12 @@ def status_lines(standing: Standing, limits: Limits | None, now: float) -> list[
     return [*lines, _archive_line(standing), *_lag(standing, limits, now)]
 
 
+def trouble(standing: Standing, limits: Limits, now: float) -> list[str]:
+    """Those lines of the status that say something is wrong with the archive, without their signs."""
+    lines = [_archive_line(standing), *_lag(standing, limits, now)]
+    return [line.partition(": ")[2] for line in lines if line.startswith((":rotating_light:", ":warning:"))]
+
+
 def _archive_line(standing: Standing) -> str:
     if standing.state in DIVERGED:
         return (

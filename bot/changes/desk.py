@@ -114,12 +114,8 @@ class Desk:
         At a terminal the answer must be signed with a key that the estate pins to this person.
         """
         try:
-            if signed is not None and holds_secret(reason):
-                raise Refused(
-                    "The reason holds what looks like a secret, and what was signed cannot be changed any more.",
-                    not_done="Your answer did not count, and the reason was not written down.",
-                    then="Say it without; a secret that was typed somewhere is a secret to be replaced.",
-                )
+            if signed is not None:
+                _without_secret(reason)
             return self._decider.vote(Given(decision, choice, person, face, scrub(reason.strip()), signed))
         except SignalboxError as error:
             self.refuse_click(person, f"{choice} {decision}", str(error), face)
@@ -158,6 +154,7 @@ class Desk:
     ) -> Answer:
         """Count a signature under a recovery of the trail; given at a terminal only."""
         try:
+            _without_secret(reason)
             return self.recovery.sign(heads, person, reason.strip(), signed, emergency=emergency)
         except SignalboxError as error:
             self.refuse_click(person, f"recover {heads.origin}", str(error), "terminal")
@@ -211,6 +208,14 @@ class Desk:
                 change.channel, change.thread = channel, ts
                 session.add(change)
 
+    def trouble(self) -> list[str]:
+        """What is wrong between the trail and its archive, a line each; none when all is well."""
+        if self._limits is None:
+            return []
+        with self.database.read() as session:
+            standing = archive.look(session)
+        return archive.trouble(standing, self._limits, self.clock.now())
+
     def status(self) -> str:
         """How Signalbox itself is, in a few lines."""
         estate = self.estate
@@ -231,3 +236,13 @@ class Desk:
         if self.estates.complaint:
             lines.insert(0, f":warning: {self.estates.complaint}")
         return "\n".join(lines)
+
+
+def _without_secret(reason: str) -> None:
+    """Raises Refused for a signed reason that cannot be written down as it is."""
+    if holds_secret(reason):
+        raise Refused(
+            "The reason holds what looks like a secret, and what was signed cannot be changed any more.",
+            not_done="Your answer did not count, and the reason was not written down.",
+            then="Say it without; a secret that was typed somewhere is a secret to be replaced.",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.changes.views import ChangeView, DecisionView, Option, StepView
 from bot.clock import span
 from bot.slack import blocks as b
-from bot.slack import glass
+from bot.slack import glass, recovery_card
 from bot.slack.lists import grouped, told
 from bot.slack.mrkdwn import MESSAGE, bullets, clip, day, escape, mention, mentions, moment, words
 from bot.slack.votes import because, cast, chosen
@@ -15,6 +15,7 @@ SHOW_PLAN = Option("show_plan", "Show plan")
 _STATE = {
     "proposed": ("❓", "waits for approval"),
     "running": ("🔄", "is running"),
+    "recovering": ("✍️", "waits for signatures"),
     "standing": ("🟢", "has moved production and stays open: something is still on watch"),
     "preempted": ("🛑", "was pre-empted: another change took its place"),
     "done": ("✅", "is done"),
@@ -36,6 +37,8 @@ def state_line(view: ChangeView) -> str:
 
 def card(view: ChangeView, now: float) -> b.Body:
     """The message in the channel. Buttons only while the question is open; afterwards who and when."""
+    if view.kind == recovery_card.KIND:
+        return recovery_card.card(view)
     if asked(view) and view.approval is not None:
         return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_open(view, view.approval, now))}
     return {"text": clip(summary(view), MESSAGE), "blocks": b.fitted(_settled(view))}
@@ -94,6 +97,8 @@ def summary(view: ChangeView) -> str:
 
 def call_to_decide(view: ChangeView, decision: DecisionView) -> b.Body:
     """The thread's first message: the only one that calls the deciders by name."""
+    if view.kind == recovery_card.KIND:
+        return recovery_card.call_to_sign(decision)
     people = [p for p in decision.deciders if p != view.requester] or list(decision.deciders)
     need = f"{decision.quorum} of you" if decision.quorum > 1 else "one of you"
     until = f" It expires at {moment(decision.expires_at)}." if decision.expires_at else ""

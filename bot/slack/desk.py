@@ -36,5 +36,8 @@ class Desk(Protocol):
     def refuse_click(self, person: str, what: str, why: str) -> None:
         """Record that someone was turned away before the desk was asked."""
 
+    def trouble(self) -> list[str]:
+        """What is wrong between the trail and its archive, a line each; none when all is well."""
+
     def thread(self, change: str, channel: str, ts: str) -> None:
         """Remember where a change's card stands."""

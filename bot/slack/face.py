@@ -21,6 +21,7 @@ from bot.slack.desk import Desk
 from bot.slack.intake import Intake
 from bot.slack.manifest import Spec
 from bot.slack.mentioned import Mentioned
+from bot.slack.news import News
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.poster import Poster
@@ -121,6 +122,16 @@ class SlackFace:
         poster = self._poster = Poster(
             self._desk, posts, outbox, bridge, self._clock, self._leader, voice, windows.refresh_homes
         )
+        news = News(
+            self._desk,
+            self._database,
+            posts,
+            outbox,
+            bridge,
+            self._clock,
+            self._leader,
+            windows.refresh_homes,
+        )
         if settings.slack_app_token:
             app_token = settings.slack_app_token.get_secret_value()
             self._way = SocketMode(client, app_token, pool, intake, bridge)
@@ -131,6 +142,7 @@ class SlackFace:
             group.create_task(_introduce(calls, identity))
             group.create_task(_again("connection", self._way.run))
             group.create_task(_again("poster", poster.run))
+            group.create_task(_again("news", news.run))
 
     def _commands(self) -> list[tuple[str, str]]:
         listed = COMMANDS.values() if self._listed is None else self._listed

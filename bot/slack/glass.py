@@ -64,7 +64,7 @@ def _who(decision: DecisionView) -> str:
 def broken(view: ChangeView) -> DecisionView | None:
     """The approval that was never given, when the change was started without one."""
     found = view.approval
-    if found is None or found.state != "decided":
+    if found is None or found.state != "decided" or found.kind != "approval":
         return None
     by_glass = found.outcome == BREAK_GLASS.action or any(v.choice == BREAK_GLASS.action for v in found.votes)
     return found if by_glass or found.emergency else None

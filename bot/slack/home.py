@@ -10,9 +10,9 @@ from bot.estate import Estate
 from bot.slack import blocks as b
 from bot.slack import standing
 from bot.slack.cards import SHOW_PLAN, state_line
-from bot.slack.mrkdwn import clip, day, escape, mention
+from bot.slack.mrkdwn import clip, day, escape, mention, words
 from bot.slack.reason_form import value_of
-from bot.slack.review_card import CLOSE
+from bot.slack.review_card import CLOSE, of_what
 
 OPEN_STATES = {"proposed", "running", "standing"}
 RECENT = 10
@@ -24,11 +24,16 @@ def home(
     commands: Sequence[tuple[str, str]],
     now: float,
     person: str = "",
+    trouble: Sequence[str] = (),
 ) -> dict[str, object]:
-    """The view for `views.publish`. `commands` are usage and summary; `person` is the one who sees it."""
+    """The view for `views.publish`. `commands` are usage and summary; `person` is the one who sees it.
+
+    `trouble` are lines about the trail and its archive, in the desk's words; none when all is well.
+    """
     running = [c for c in changes if c.state in OPEN_STATES]
     past = [c for c in changes if c.state not in OPEN_STATES][:RECENT]
     blocks: list[b.Block] = [b.header("🚦 Signalbox"), b.section(_status(estate, running))]
+    blocks += b.sections(f"🚨 {words(line)}" for line in trouble)
     blocks += _reviews(changes, now, person)
     if running:
         blocks += [b.DIVIDER, b.section("*Open now*")]
@@ -59,12 +64,14 @@ def _reviews(changes: Sequence[ChangeView], now: float, person: str) -> list[b.B
     for change, review in found[:10]:
         title = f"{clip(escape(change.title), 300)} · open since {day(review.created_at)}"
         if person in _awaited(review):
-            blocks.append(b.section(f"🔎 *A break-glass waits for your review*\n{title}"))
+            blocks.append(b.section(f"🔎 *{of_what(change).capitalize()} waits for your review*\n{title}"))
             blocks += b.actions(review.options or (CLOSE,), value_of(review.id, needed=True))
         else:
             closers = sum(v.choice == CLOSE.action for v in review.votes)
             blocks.append(
-                b.section(f"🔎 *Review of a break-glass*, closed by {closers} of {review.quorum}\n{title}")
+                b.section(
+                    f"🔎 *Review of {of_what(change)}*, closed by {closers} of {review.quorum}\n{title}"
+                )
             )
     return [b.DIVIDER, *blocks] if blocks else []
 

@@ -7,6 +7,7 @@ from bot.slack import blocks as b
 from bot.slack.glass import broken, who_broke
 from bot.slack.mrkdwn import MESSAGE, clip, day, escape, mention, mentions, words
 from bot.slack.reason_form import value_of
+from bot.slack.recovery_card import KIND
 from bot.slack.standing import days
 from bot.slack.votes import because, where
 
@@ -28,7 +29,7 @@ def reminder(view: ChangeView, decision: DecisionView, link: str, now: float) ->
     given = len(_closers(decision))
     said = f" {given} of {decision.quorum} have closed it." if given else ""
     text = (
-        f"🔔 {mentions(left)}: the review of a break-glass has been open for *{open_for}*: "
+        f"🔔 {mentions(left)}: the review of {of_what(view)} has been open for *{open_for}*: "
         f"{clip(escape(view.title), 300)}.{said}\n{press}, with a reason. It is asked every day until then."
     )
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
@@ -38,8 +39,14 @@ def closed_line(view: ChangeView, decision: DecisionView) -> b.Body:
     """The thread's note that the review has come to its end."""
     ended = "closed" if decision.state == "decided" else escape(decision.state)
     who = mentions(v.person for v in _closers(decision))
-    text = f"✅ The review of the break-glass is {ended}, by {who}: {clip(escape(view.title), 300)}."
+    what = of_what(view).partition(" ")[2]
+    text = f"✅ The review of the {what} is {ended}, by {who}: {clip(escape(view.title), 300)}."
     return {"text": clip(text, MESSAGE), "blocks": [b.section(text)]}
+
+
+def of_what(view: ChangeView) -> str:
+    """What the review is of, as people call it."""
+    return "an emergency recovery" if view.kind == KIND else "a break-glass"
 
 
 def missing(decision: DecisionView) -> list[str]:
@@ -50,16 +57,14 @@ def missing(decision: DecisionView) -> list[str]:
 
 def _open(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
     need = f"{decision.quorum} of you" if decision.quorum > 1 else "one of you"
-    blocks = [b.header(f"🔎 Review of a break-glass: {view.title}")]
+    blocks = [b.header(f"🔎 Review of {of_what(view)}: {view.title}")]
     ask = f"*{mentions(decision.deciders)}: {need} must close this review, each with a reason.*"
     blocks.append(b.section(clip(ask, 2900)))
     blocks.append(b.section("\n".join(_what_happened(view, link))))
     blocks.append(b.section("\n".join(_so_far(decision))))
     blocks += b.actions(_options(decision), value_of(decision.id, needed=True))
     blocks.append(b.context(f"It is asked again every day until it is closed. · change `{escape(view.id)}`"))
-    text = (
-        f"Review of a break-glass: {escape(view.title)}. {mentions(decision.deciders)}: {need} must close it."
-    )
+    text = f"Review of {of_what(view)}: {escape(view.title)}. {mentions(decision.deciders)}: {need} must close it."
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
 
 
@@ -69,7 +74,7 @@ def _closed(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
     blocks = [b.header(f"{head}: {view.title}"), b.section("\n".join(_what_happened(view, link)))]
     blocks.append(b.section("\n".join(_so_far(decision))))
     blocks.append(
-        b.context(f"Review of a break-glass, {escape(decision.state)} · change `{escape(view.id)}`")
+        b.context(f"Review of {of_what(view)}, {escape(decision.state)} · change `{escape(view.id)}`")
     )
     text = f"{head}: {escape(view.title)}. Closed by {mentions(v.person for v in _closers(decision))}."
     return {"text": clip(text, MESSAGE), "blocks": b.fitted(blocks)}
@@ -78,6 +83,8 @@ def _closed(view: ChangeView, decision: DecisionView, link: str) -> b.Body:
 def _what_happened(view: ChangeView, link: str) -> list[str]:
     found = broken(view)
     who = f"{who_broke(found)} started it alone, without approval" if found else "It ran without approval"
+    if view.kind == KIND:
+        who = f"{mention(view.requester)} recovered the trail alone"
     lines = [f"🔨 {who}. Why: {clip(escape(view.reason), 500) or '_no reason given_'}"]
     if view.report is not None:
         lines.append(f"What came of it: {clip(words(view.report.outcome), 1000)}")

@@ -12,6 +12,7 @@ _CHOSEN = {
     "break_glass": "started by break-glass",
     "close": "closed",
     "acknowledge": "acknowledged",
+    "recover": "signed",
 }
 
 

@@ -88,7 +88,8 @@ class Windows:
             await self._publish(who.id, home.closed(escape(str(error))))
             return
         self._watching[who.id] = time.monotonic()
-        await self._publish(who.id, self._home(await self._changes(), who.id))
+        changes, trouble = await self._changes(), await self._bridge.call(self._desk.trouble)
+        await self._publish(who.id, self._home(changes, who.id, trouble))
 
     async def refresh_homes(self) -> None:
         """Publish again for those who looked lately, at most once in some seconds."""
@@ -97,9 +98,9 @@ class Windows:
         if not self._watching or now - self._refreshed < HOME_SECONDS:
             return
         self._refreshed = now
-        changes = await self._changes()
+        changes, trouble = await self._changes(), await self._bridge.call(self._desk.trouble)
         for person in list(self._watching):
-            await self._publish(person, self._home(changes, person))
+            await self._publish(person, self._home(changes, person, trouble))
 
     async def _changes(self) -> list[ChangeView]:
         """The newest changes, and those that are still open however old they are."""
@@ -110,8 +111,9 @@ class Windows:
                 found.append(view)
         return found
 
-    def _home(self, changes: Sequence[ChangeView], person: str) -> dict[str, object]:
-        return home.home(self._desk.estate, changes, self._commands(), self._clock.now(), person)
+    def _home(self, changes: Sequence[ChangeView], person: str, trouble: Sequence[str]) -> dict[str, object]:
+        commands, now = self._commands(), self._clock.now()
+        return home.home(self._desk.estate, changes, commands, now, person, trouble)
 
     async def _publish(self, person: str, view: dict[str, object]) -> None:
         try:

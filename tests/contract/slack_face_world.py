@@ -123,6 +123,9 @@ class SmallDesk:
     def view(self, change: str) -> ChangeView | None:
         return self.views.get(change)
 
+    def trouble(self) -> list[str]:
+        return []
+
     def changes(self, limit: int = 20) -> list[ChangeView]:
         return list(self.views.values())[::-1][:limit]
 

@@ -18,7 +18,7 @@ from slack_schema import wrong_with_message, wrong_with_view
 from bot.changes.views import Option, VoteView
 from bot.plan import Call, Step
 from bot.reply import Table, Text
-from bot.slack import cards, glass, home, modals, mrkdwn, reason_form, replies, review_card, standing
+from bot.slack import cards, glass, home, modals, mrkdwn, notices, reason_form, replies, review_card, standing
 from bot.slack.board import board
 from bot.slack.hold_card import hold
 from bot.slack.report_card import report
@@ -40,6 +40,15 @@ def card_of(view: Any, now: float = T0 + 100) -> dict[str, Any]:
 def hold_of(**more: Any) -> dict[str, Any]:
     view = shown.held()
     return hold(view, replace(view.holds[0], **more))
+
+
+def said(name: str, was: str = "", source: str = "log", **detail: Any) -> dict[str, Any]:
+    """The notice of this row of the trail, after one that was that."""
+    before = notices.Row(f"trail:{source}:{was}", "signalbox", {}) if was else None
+    row = notices.Row(f"trail:{source}:{name}", "U0000LEAD01", detail)
+    found = notices.notice(row, before, ["U0000LEAD01", "U0000LEAD02"])
+    assert found is not None
+    return found.body
 
 
 NO = VoteView("U0000LEAD01", "deny", T0 + 9)
@@ -145,6 +154,20 @@ MESSAGES = {
         decided_at=T0 + 320,
         emergency=True,
     ),
+    "recovery-open": lambda: card_of(shown.recovery()),
+    "recovery-ask": lambda: cards.call_to_decide(shown.recovery(), shown.recovery().approval),
+    "recovery-done": lambda: card_of(shown.recovered()),
+    "recovery-review": lambda: review_card.review(shown.recovered(), shown.review(), LINK),
+    "recovery-reviewed": lambda: review_card.closed_line(shown.recovered(), CLOSED),
+    "news-behind": lambda: said("diverged", state="behind", why="900 rows are locked, <!here> are 420."),
+    "news-forked": lambda: said("diverged", state="forked"),
+    "news-altered": lambda: said("diverged", why="Row 5 of the trail is not the one that was written."),
+    "news-unanchored": lambda: said("unanchored", why="s3://archive/trail does not answer."),
+    "news-anchored": lambda: said("anchored", was="unanchored"),
+    "news-recovered": lambda: said("recovered", origin="signalbox/fintech/r1"),
+    "news-emergency": lambda: said("recovered", origin="signalbox/fintech/r1", emergency=True),
+    "news-late": lambda: said("late", source="archive", why="12 rows wait since 03:10."),
+    "news-caught-up": lambda: said("caught_up", was="late", source="archive"),
     "table": lambda: replies.table(
         Table("Runs", ("id", "what"), (("c0ffee", "us-east-1 → us-west-2"), ("b00", "a & b")), "2 of 9")
     ),
@@ -166,6 +189,9 @@ VIEWS = {
         ESTATE, [shown.glass(reviews=(shown.review(shown.closer()),))], COMMANDS, T0 + 400, "U0000LEAD01"
     ),
     "home": lambda: home.home(ESTATE, [shown.held(), shown.done()], COMMANDS, T0 + 400),
+    "home-trouble": lambda: home.home(
+        ESTATE, [shown.recovered()], COMMANDS, T0 + 400, "U0000LEAD01", ["Archive: it holds <another> trail."]
+    ),
     "home-empty": lambda: home.home(ESTATE, [], COMMANDS, T0),
     "home-closed": lambda: home.closed("Guests of this workspace cannot use Signalbox."),
 }
