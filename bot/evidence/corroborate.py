@@ -118,7 +118,7 @@ class _Reconciler:
             for record in self._by_id.get(one, ())
             if isinstance(record, KubernetesRecord) is kubernetes and record not in self._claimed
         ]
-        return sorted(there, key=lambda one: (len(differences(call, one)), one.at, record_id(one)))
+        return sorted(there, key=lambda one: (len(differences(call, one)), one.at, repr(one)))
 
     def _matched(self, call: Call, records: list[Record]) -> Found:
         best = records[0]
@@ -153,7 +153,7 @@ class _Reconciler:
         ]
         if not near:
             return None
-        best = min(near, key=lambda record: (abs(record.at - call.at), record.event_id))
+        best = min(near, key=lambda record: (abs(record.at - call.at), repr(record)))
         self._claimed.add(best)
         return Found(call, Bin.RESOLVED, identity(call, best), best.event_id, result(best))
 
@@ -231,7 +231,7 @@ class _Reconciler:
             Machine(*key, count, tuple(name for name, _ in sorted(doings[key].items(), key=_most)[:5]))
             for key, count in machines.items()
         )
-        return tuple(sorted(outside, key=lambda o: (o.at, o.id))), tuple(sorted(listed)), reads
+        return tuple(sorted(outside)), tuple(sorted(listed)), reads
 
     def _who(self, record: Record) -> tuple[str, str]:
         """Who did it, and whether that is `signalbox`, a `machine` or a `person`."""

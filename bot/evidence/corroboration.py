@@ -58,13 +58,13 @@ class Found:
     why: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Outside:
     """A change that is not in the trail. `ours`: it was made with Signalbox's own identity."""
 
+    at: float
     log: str
     region: str
-    at: float
     who: str
     ours: bool
     what: str
