@@ -154,7 +154,7 @@ PRODUCES: dict[Callable[[House], None], set[Name]] = {
     | {Name.STEP_ASKED, Name.STEP_ACKNOWLEDGED, Name.STEP_UNCONFIRMED},
     hung: _RUN | _END | {Name.RUN_COMMITTED, Name.STEP_HELD, Name.STEP_RETRIED, Name.STEP_REROUTED}
     | {Name.RUN_STOPPING},
-    skipped: {Name.STEP_HELD, Name.STEP_SKIPPED},
+    skipped: {Name.DECISION_OPENED, Name.STEP_SKIPPED},
     rolled_back: _RUN | _END | {Name.RUN_STOPPING},
     preempted: _RUN | _END | {Name.RUN_STOPPING, Name.RUN_PREEMPTED},
     refused: {Name.COMMAND_REFUSED, Name.CLICK_REFUSED, Name.CHANGE_DRY_RUN, Name.CHANGE_CLOSED},
