@@ -21,6 +21,7 @@ from bot.engine.register import Intents
 from bot.engine.visit import Visitor
 from bot.errors import EstateError, SignalboxError
 from bot.estate_file import read_estate
+from bot.evidence.pack import Packer
 from bot.known import learn_secrets
 from bot.ports import Ports
 from bot.records import Records
@@ -153,5 +154,7 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     desk = Desk(estates, planner, trail, watch, proof=Proof(database).words)
     engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
     rounds = Rounds(estates, ports, database, trail, lease.leads)
-    keeper = Keeper(trail, Checkpointer(trail, _keyring(settings)), lease.leads)
+    checkpointer = Checkpointer(trail, _keyring(settings))
+    desk.packer = Packer(trail, checkpointer.seal, checkpointer.vouch)
+    keeper = Keeper(trail, checkpointer, lease.leads)
     return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds, keeper)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,7 +43,18 @@ class File:
     kind: Literal["text/plain", "image/png", "application/zip"] = "text/plain"
 
 
-Reply = Text | Table | Proposal | File
+@dataclass(frozen=True)
+class Later:
+    """Words at once, and what comes of work that takes long: the face calls `work` where nobody waits for it.
+
+    `work` raises SignalboxError with words for the person.
+    """
+
+    text: str
+    work: Callable[[], Reply]
+
+
+Reply = Text | Table | Proposal | File | Later
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from sqlmodel import col, select
@@ -61,6 +62,8 @@ class Desk:
         self._proposer = Proposer(estates, planner, trail, limits)
         self._decider = Decider(self._proposer, watch)
         self._proof = proof
+        self.packer: Any = None
+        """What makes evidence packs, a layer above; None in a box that signs nothing."""
 
     @property
     def estate(self) -> Estate:

@@ -163,6 +163,8 @@ def _planned_event(name: Name, change: Change, plan: Plan, found: Preflight) -> 
         face=change.face,
         detail={
             "command": change.command[:500],
+            "kind": change.kind,
+            "reason": change.reason[:500],
             "digest": change.digest,
             "estate": plan.estate_digest,
             "runbook": plan.runbook,

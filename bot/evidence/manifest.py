@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from bot.canon import canonical
 from bot.evidence.table import at
@@ -42,7 +42,7 @@ class Files:
         for name, content in sorted(files.items()):
             self.add(name, content)
 
-    def write(self, into: BinaryIO) -> None:
+    def write(self, into: IO[bytes]) -> None:
         """A ZIP of them: sorted names, one date, one way to compress, so that same files make the same bytes."""
         with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as pack:
             for name in sorted(self._kept):

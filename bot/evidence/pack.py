@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, IO
 
 import orjson
 
@@ -61,7 +61,7 @@ class Packer:
     extras: Sequence[Extra] = ()
     verify: Callable[[str, int], dict[str, Any]] | None = None
 
-    def pack(self, asked: Asked, into: BinaryIO) -> Packed:
+    def pack(self, asked: Asked, into: IO[bytes]) -> Packed:
         """Record that it is made, sign the log's head, and write the file.
 
         Raises Refused where there is nothing to show, Altered where the log is not what was signed, OutsideError
@@ -87,7 +87,7 @@ class Packer:
         }
         self.trail.note(Event(name=Name.PACK_EXPORTED, actor=asked.person, face=asked.face, detail=detail))
 
-    def _write(self, window: Window, how: Sampling, into: BinaryIO) -> Packed:
+    def _write(self, window: Window, how: Sampling, into: IO[bytes]) -> Packed:
         found = population(window)
         chosen = sampled(found.changes, how)
         estates = Estates(window.database)
@@ -172,6 +172,7 @@ def verdict_of(url: str, rows: int) -> dict[str, Any]:
     """What the verifier that ships with Signalbox says of the log's first `rows` rows."""
     report = verify_database(url, rows=rows)
     told = json.loads(report.as_json())
+    told.pop("source", None)  # where the database is concerns nobody, and may hold a password
     return {
         "exit_code": report.exit_code,
         "words": report.words(),

@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.changes.views import Answer
 from bot.errors import NotAllowed, SignalboxError
-from bot.reply import Caller, File, Proposal, Table
+from bot.reply import Caller, File, Later, Proposal, Table, Text
 from bot.slack import cards, replies
 from bot.slack.bridge import Bridge
 from bot.slack.desk import Desk
@@ -124,6 +124,15 @@ class Answers:
                 await self._voice.tell(
                     place, replies.words("It is asked in the channel of the policy, not here.")
                 )
+        else:
+            await self._show(place, reply)
+
+    async def _show(self, place: Place, reply: Text | Table | File | Later) -> None:
+        if isinstance(reply, Later):
+            await self._voice.tell(place, replies.words(words(reply.text)))
+            made = await self._bridge.long(reply.work)
+            if not isinstance(made, Proposal):
+                await self._show(place, made)
         elif isinstance(reply, File):
             await self._hand_over(place, reply)
         else:

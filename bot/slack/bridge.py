@@ -30,6 +30,7 @@ class Bridge:
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slack")
         self._planning = ThreadPoolExecutor(PLANNING, thread_name_prefix="plan")
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="long")
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: OrderedDict[Hashable, None] = OrderedDict()
 
@@ -40,6 +41,10 @@ class Bridge:
     async def plan(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """The same for work that may take seconds."""
         return await asyncio.get_running_loop().run_in_executor(self._planning, lambda: work(*args, **kwargs))
+
+    async def long(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """The same for work that may take a minute: one at a time, and nobody plans behind it."""
+        return await asyncio.get_running_loop().run_in_executor(self._long, lambda: work(*args, **kwargs))
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run in the background; the task is kept until it ends, and its failure is logged."""
@@ -65,6 +70,7 @@ class Bridge:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._planning.shutdown(wait=False, cancel_futures=True)
+        self._long.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -268,6 +268,44 @@ def corroborate(
 
 
 @app.command
+def evidence(
+    period: str = "",
+    *,
+    quarter: str = "",
+    first: Annotated[str, Parameter(name="--from")] = "",
+    to: str = "",
+    output: Annotated[Path, Parameter(name=("--output", "-o"))],
+    seed: str = "",
+    sample: int | None = None,
+    person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")] = "",
+    wiring: Wired,
+) -> int:
+    """Write an evidence pack for auditors: `signalbox evidence --from 2026-07-01 --to 2026-09-30 -o PACK.zip`.
+
+    Args:
+        period: three months at once, as 2026-Q3.
+        quarter: the same, by name.
+        first: the first day, UTC.
+        to: the last day, itself inside.
+        output: the file to write; it must not be there yet.
+        seed: the auditor's words by which samples are drawn.
+        sample: how many changes are shown whole beside those that always are; all unless told.
+        person: who takes the pack away, which is recorded.
+    """
+    from bot.terminal.evidence import write_pack
+    from commands.evidence import asked_days, asked_sampling
+
+    configure("error")
+    days, sampling = asked_days(period or quarter, first, to), asked_sampling(seed, sample)
+    desk = wiring.build(Settings()).desk
+    try:
+        print(f"{output}: {write_pack(desk.packer, days, sampling, output, person)}")
+    finally:
+        desk.database.close()
+    return 0
+
+
+@app.command
 def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
     """Check the configuration and what it reaches; changes nothing. Exit code 1 when something is wrong."""
     from bot.terminal.doctor import examine

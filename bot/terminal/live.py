@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from sqlmodel import col, select
 from bot.changes.desk import Desk
 from bot.changes.views import ChangeView
 from bot.errors import NotAllowed, Refused, SignalboxError
-from bot.reply import Caller, File, Proposal, Reply, Table, Text
+from bot.reply import Caller, File, Later, Proposal, Reply, Table, Text
 from bot.settings import TERMINAL, Settings
 from bot.store.tables import Replica as ReplicaRow
 from bot.terminal.board import Board, step_line
@@ -97,11 +98,27 @@ def print_reply(out: Console, desk: Desk, reply: Reply) -> None:
         out.print(table, soft_wrap=False)
         if reply.note:
             out.print(clean(reply.note))
+    elif isinstance(reply, Later):
+        out.print(clean(reply.text))
+        print_reply(out, desk, reply.work())
     elif isinstance(reply, File):
-        out.print(f"{reply.title or reply.name}: {len(reply.content)} bytes")
+        out.print(clean(f"{reply.title or reply.name}: {_kept(reply)}, {len(reply.content)} bytes"))
     elif (seen := desk.view(reply.change)) is not None:
         for line in plan_lines(seen, steps=True):
             out.print(clean(line))
+
+
+def _kept(file: File) -> str:
+    """Where the file now lies: in the working directory, and never over another one. Raises Refused."""
+    path = Path.cwd() / Path(file.name).name
+    try:
+        with path.open("xb") as out:
+            out.write(file.content)
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written: {error.strerror}.", not_done="", then="Try it in another directory."
+        ) from error
+    return str(path)
 
 
 def follow(out: Console, desk: Desk, change: str, *, stay: bool | None, lease_seconds: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +16,22 @@ def environment() -> Environment:
         loader=PackageLoader("bot.evidence", "templates"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+    )
+
+
+def visible(value: Any) -> Any:
+    """Characters that show nothing, or turn the text around them, are named by their number."""
+    if type(value) is not str:
+        return value
+    return "".join(
+        f"[U+{ord(one):04X}]"
+        if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co") and one not in "\n\t"
+        else one
+        for one in value
     )
 
 
