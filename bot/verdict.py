@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from bot.scrub import scrub
 
 
 class Kind(StrEnum):
@@ -21,6 +23,8 @@ class Kind(StrEnum):
 class Verdict(BaseModel):
     """What was found, why, and on what evidence.
 
+    Reasons may quote what somebody else said: they hold no secret.
+
     For a step: `pass` = seen done; `fail` = seen not done, so act; `inconclusive` = under way, so wait;
     `unknown` = could not be seen, which is never treated as done.
     """
@@ -30,6 +34,11 @@ class Verdict(BaseModel):
     kind: Kind
     reasons: tuple[str, ...] = ()
     evidence: dict[str, Any] = {}
+
+    @field_validator("reasons")
+    @classmethod
+    def _without_secrets(cls, reasons: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(scrub, reasons))
 
     @property
     def why(self) -> str:
