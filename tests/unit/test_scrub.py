@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.errors import Rejected
 from bot.scrub import learn, scrub, scrubbed, unlearn
+from bot.verdict import failed
 
 # Put together here, so that no scanner of sources takes them for real ones.
 SLACK = "xo" + "xb-123456789012-1234567890123-AbCdEfGhIjKlMnOpQrStUvWx"
@@ -109,3 +110,10 @@ def test_keys_of_secrets_hide_what_they_hold() -> None:
 def test_errors_for_people_hold_no_secret() -> None:
     """The text of an error of ours is scrubbed when it is made, wherever it goes then."""
     assert SLACK not in str(Rejected(f"Slack said {SLACK}", then=f"Use {SLACK}"))
+
+
+def test_reasons_hold_no_secret() -> None:
+    """A verdict may quote what a pod or a server said, and people read it: no secret is in it."""
+    assert failed("psql: postgresql://app:hunter2@db/x refused").why == (
+        "psql: postgresql://[redacted:password]@db/x refused"
+    )
