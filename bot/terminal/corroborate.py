@@ -9,11 +9,10 @@ from pathlib import Path
 from bot.clock import iso
 from bot.errors import UsageError
 from bot.estate_file import read_estate
-from bot.evidence.ask import ask, calls_between
+from bot.evidence.ask import ask, calls_between, files
 from bot.evidence.corroborate import Own, corroborate
 from bot.evidence.corroboration import Bin, Corroboration
-from bot.evidence.exports import cloudtrail_files, kubernetes_file
-from bot.records import Records, Told
+from bot.records import Records
 from bot.settings import Settings
 from bot.store.database import Database
 
@@ -37,14 +36,7 @@ def compare(
     since, until = moment(first), moment(last, end=True)
     if until <= since:
         raise UsageError(f"{last} is not after {first}.")
-    told: list[Told] = []
-    for directory in cloudtrail:
-        told += cloudtrail_files(directory)
-    for given in kubernetes:
-        region, equals, path = given.partition("=")
-        if not equals or not region:
-            raise UsageError(f"{given!r} names no Region.", then="Write REGION=FILE.")
-        told.append(kubernetes_file(region, Path(path)))
+    told = files(cloudtrail, kubernetes)
     database = Database(settings.database_url)
     try:
         calls = calls_between(database, since, until)
@@ -53,10 +45,14 @@ def compare(
     if not told:
         regions = read_estate(settings.estate).regions
         told = ask(live(settings), calls, regions, since, until)
-    own = Own(
-        role_arn=settings.role_arn, archive_bucket=settings.archive.removeprefix("s3://").partition("/")[0]
-    )
+    own = own_of(settings)
     return corroborate(calls, told, since=since, until=until, own=own)
+
+
+def own_of(settings: Settings) -> Own:
+    """What is Signalbox's own in other people's logs."""
+    bucket = settings.archive.removeprefix("s3://").partition("/")[0]
+    return Own(role_arn=settings.role_arn, archive_bucket=bucket)
 
 
 def lines(found: Corroboration) -> list[str]:
