@@ -53,8 +53,11 @@ class Archive(Protocol):
     def put(self, key: str, body: bytes) -> Literal["stored", "exists"]:
         """Store it unless the key is there. Raises Unreachable or Rejected; a lost reply is Unreachable."""
 
-    def versions(self, prefix: str = "") -> Iterator[Stored]:
-        """Every version and delete marker, by key; of one key the OLDEST first. Raises OutsideError."""
+    def versions(self, prefix: str = "", *, after: str = "") -> Iterator[Stored]:
+        """Every version and delete marker, by key; of one key the OLDEST first. Raises OutsideError.
+
+        With `after`, only of keys that sort after this one.
+        """
 
     def read(self, key: str, version: str = "") -> Held:
         """One version, the current one unless told. Raises Rejected when it is not there, Unreachable."""

@@ -86,9 +86,9 @@ class S3Archive:
             raise self._translated(error, "put_object", change=True) from error
         return "stored"
 
-    def versions(self, prefix: str = "") -> Iterator[Stored]:
+    def versions(self, prefix: str = "", *, after: str = "") -> Iterator[Stored]:
         """Page by page, so that a bucket of years is never in memory at once."""
-        marker: dict[str, str] = {}
+        marker = {"KeyMarker": self._prefix + after} if after else {}
         rest: list[dict[str, Any]] = []
         while True:
             page = self._call(
