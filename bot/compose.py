@@ -132,7 +132,12 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     clock = _clock(settings)
     database = Database(settings.database_url)
     migrate(database)
-    trail = Trail(database, clock, chain=settings.log_name or _named_like_the_estate(settings))
+    trail = Trail(
+        database,
+        clock,
+        chain=settings.log_name or _named_like_the_estate(settings),
+        disclosed_seconds=86400 * settings.disclosure_days,
+    )
     estates = Estates(settings.estate, trail, clock)
     estate = estates.now
     lease = Lease(database, trail, replica_name(terminal=terminal), settings.lease_seconds)

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     archive_region: str = ""
     archive_late_seconds: float = Field(default=300.0, gt=0)
     archive_limit_seconds: float = Field(default=3600.0, gt=0)
+    disclosure_days: float = Field(default=90.0, gt=0)
     signing_key: Path | None = None
     kms_key: str = ""
     kms_key_before: str = ""
