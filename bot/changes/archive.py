@@ -17,11 +17,11 @@ from sqlmodel import Session, col, select
 from bot.clock import iso, span
 from bot.errors import Refused
 from bot.store.tables import Anchor, CheckpointRow, Entry, Head
+from bot.trail.anchor import DIVERGED
 from bot.trail.event import Name
 
 NEVER_REFUSED = ("failover", "trail-recovery")
 """Kinds of change that pass whatever the archive says; every other kind is planned, and can wait."""
-DIVERGED = ("behind", "forked")
 _URGENT = "An emergency is never refused for this: /failover REGION without --planned goes ahead."
 
 

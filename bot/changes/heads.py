@@ -21,16 +21,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.canon import canonical
-from bot.errors import Refused
-from bot.store.tables import Anchor, Head
+from bot.errors import Altered, Refused
+from bot.store.tables import Anchor, Entry, Head
 from bot.trail import tree
+from bot.trail.anchor import DIVERGED
 from bot.trail.append import LOG
 from bot.trail.tiles import Tiles
 
 VERSION = "recovery/1"
+_BATCH = 4096
 _GENERATION = re.compile(r"/r([1-9][0-9]*)$")
 
 
@@ -77,7 +79,7 @@ class Heads:
     def fit(self, session: Session) -> str:
         """Why these heads are not the ones of now, in words; empty when they are. Reads no head row."""
         anchor = anchor_of(session, self.locked_origin)
-        if (anchor.locked_size, anchor.locked_root.hex()) != (self.locked_size, self.locked_root):
+        if (anchor.locked_size, _root_of(anchor)) != (self.locked_size, self.locked_root):
             return "the archive holds a newer checkpoint than the one that was shown"
         if local_root(session, self.local_size) != self.local_root:
             return "the rows of this database are not the ones that were shown"
@@ -92,7 +94,7 @@ def heads_of(session: Session, taken: Callable[[str], bool]) -> Heads:
     head = session.exec(select(Head.chain, Head.origin, Head.size).where(Head.log == LOG)).one()
     chain, origin, size = head
     anchor = anchor_of(session, origin)
-    if anchor.state not in ("behind", "forked"):
+    if anchor.state not in DIVERGED:
         raise Refused(
             f"There is nothing to recover: the archive is {anchor.state or 'not configured'}, not behind or forked.",
             then="See signalbox run '/signalbox status' --as YOU.",
@@ -101,9 +103,9 @@ def heads_of(session: Session, taken: Callable[[str], bool]) -> Heads:
         chain=chain,
         locked_origin=origin,
         locked_size=anchor.locked_size,
-        locked_root=anchor.locked_root.hex(),
+        locked_root=_root_of(anchor),
         local_size=size,
-        local_root=local_root(session, size),
+        local_root=read_again(session, size),
         origin=next_origin(chain, origin, taken),
     )
 
@@ -130,7 +132,46 @@ def next_origin(chain: str, origin: str, taken: Callable[[str], bool]) -> str:
     return f"{chain}/r{number}"
 
 
+def _root_of(anchor: Anchor) -> str:
+    return (anchor.locked_root or tree.EMPTY).hex()
+
+
+def read_again(session: Session, size: int) -> str:
+    """The root (hex) over the first rows, hashed anew from every row's bytes. Raises Altered when they do not fit.
+
+    Some seconds for a million rows: not for inside a transaction.
+    """
+    grown, prev, expected = tree.Frontier(), tree.EMPTY, 0
+    while expected < size:
+        upto = min(size, expected + _BATCH)
+        rows = session.exec(
+            select(Entry.seq, Entry.prev, Entry.leaf, Entry.body)
+            .where(Entry.seq >= expected, Entry.seq < upto)
+            .order_by(col(Entry.seq))
+        ).all()
+        for seq, stored, claimed, body in rows:
+            leaf = tree.leaf_hash(body)
+            if (seq, stored, claimed) != (expected, prev, leaf):
+                raise _altered(expected)
+            grown.add(leaf)
+            prev, expected = leaf, expected + 1
+        if expected != upto:
+            raise _altered(expected)
+    if grown.root().hex() != local_root(session, size):
+        raise _altered(expected)
+    return grown.root().hex()
+
+
+def _altered(seq: int) -> Altered:
+    return Altered(
+        f"Row {seq} of the trail here is not the one that was written, so this log cannot go on.",
+        not_done="Nothing was signed or recovered.",
+        then="Keep this database as evidence and restore one whose rows hang together (signalbox verify). "
+        "Emergencies go ahead meanwhile.",
+    )
+
+
 def local_root(session: Session, size: int) -> str:
-    """The root (hex) over the first rows here, from their bytes; empty when there are not so many. Raises Altered."""
+    """The root (hex) over the first rows here, by the kept tiles; empty when there are not so many. Raises Altered."""
     rows = session.exec(select(Head.size).where(Head.log == LOG)).one()
     return tree.root(Tiles(session).node, size).hex() if size <= rows else ""

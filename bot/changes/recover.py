@@ -28,7 +28,7 @@ from sqlmodel import select
 from bot.changes import glass
 from bot.changes.estates import Estates
 from bot.changes.given import Given
-from bot.changes.heads import Heads, anchor_of, generation, heads_of
+from bot.changes.heads import Heads, anchor_of, generation, heads_of, read_again
 from bot.changes.recovery_rows import (
     CHOICE,
     QUESTION,
@@ -49,6 +49,7 @@ from bot.errors import NotAllowed, OutsideError, Refused
 from bot.estate import Estate
 from bot.policy import rule_of
 from bot.store.tables import Anchor, Decision, Head
+from bot.trail.anchor import DIVERGED
 from bot.trail.append import LOG, Record, Trail
 from bot.trail.event import Event, Name
 from bot.vault import Archive
@@ -103,6 +104,8 @@ class Recovery:
             )
         glass.check_words(reason, "A recovery is signed", "Say what happened to the database.")
         check(estate, person, heads.statement(person, reason, emergency=emergency), signed)
+        with self._trail.database.read() as session:
+            read_again(session, heads.local_size)
         with self._standing(heads) as record:
             if emergency:
                 decision, change = self._begin(record, heads, person, reason, roles, 1, emergency=True)
@@ -138,7 +141,7 @@ class Recovery:
                     not_done="Your signature did not count.",
                     then="See /signalbox status.",
                 )
-            if anchor is None or anchor.state not in ("behind", "forked"):
+            if anchor is None or anchor.state not in DIVERGED:
                 raise Refused(
                     "Database and archive do not differ any more.", not_done="Nothing was recovered."
                 )

@@ -144,6 +144,8 @@ def planned(change: Change, estate: Estate, heads: Heads, *, emergency: bool) ->
         face="terminal",
         detail={
             "command": change.command,
+            "kind": KIND,
+            "reason": change.reason[:500],
             "digest": change.digest,
             "estate": estate.digest,
             "runbook": RUNBOOK,

@@ -87,7 +87,7 @@ def _unanchored(row: Row) -> Notice:
 
 def _late(row: Row) -> Notice:
     text = (
-        f"⚠️ *Rows of the trail wait for the archive longer than they should.*{_why(row)}\n"
+        f"⚠️ *Rows of the trail wait for the archive longer than they should{_lag(row)}.*{_why(row)}\n"
         f"If it stays so, planned changes are refused; `/signalbox status` tells from when on. {_GO_ON}"
     )
     return Notice(_body(text))
@@ -112,6 +112,11 @@ def _recovered(row: Row) -> Notice:
 def _why(row: Row) -> str:
     why = str(row.detail.get("why", "")).strip()
     return f" {clip(escape(why), 600)}" if why else ""
+
+
+def _lag(row: Row) -> str:
+    rows, waited = row.detail.get("waiting"), row.detail.get("waited")
+    return f": {rows} rows, the oldest for {escape(str(waited))}" if rows and waited else ""
 
 
 def _body(text: str, header: b.Block | None = None, short: str = "") -> b.Body:

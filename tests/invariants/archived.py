@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from house import House
+
 from bot.changes.archive import Limits
 from bot.changes.desk import Desk
 from bot.store.database import Database
 from bot.store.tables import Anchor, CheckpointRow, Head
 from bot.trail import tree
 from bot.trail.append import LOG
+from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.tiles import Tiles
+from bot.world.signing import FileKey
 
 LATE, LIMIT = 300.0, 3600.0
 LIMITS = Limits(LATE, LIMIT)
@@ -16,24 +20,20 @@ LOCKED = (900, b"\x07" * 32)
 """Size and root of a checkpoint that this database does not have."""
 
 
-def ship(database: Database, at: float, state: str = "anchored") -> int:
+def ship(box: House, state: str = "anchored") -> int:
     """All rows of now are signed and locked; their number."""
-    with database.write() as session:
+    point = Checkpointer(box.trail, Keyring(FileKey(box.estate_file.parent / "signing.key"))).seal()
+    now = box.world.clock.at
+    with box.database.write() as session:
         head = session.get_one(Head, LOG)
+        if point is not None:
+            row = session.get_one(CheckpointRow, (point.origin, point.size))
+            row.shipped_at = now
+            session.add(row)
         root = tree.root(Tiles(session).node, head.size)
-        session.merge(
-            CheckpointRow(origin=head.origin, size=head.size, root=root, note=b"-", at=at, shipped_at=at)
-        )
-        session.merge(
-            Anchor(
-                origin=head.origin,
-                state=state,
-                locked_size=head.size,
-                locked_root=root,
-                looked_at=at,
-                shipped_at=at,
-            )
-        )
+        anchor = Anchor(origin=head.origin, state=state, locked_size=head.size, locked_root=root)
+        anchor.looked_at = anchor.shipped_at = now
+        session.merge(anchor)
         return head.size
 
 

@@ -23,7 +23,7 @@ STATES = ["behind", "forked", "late"]
 def box(database: Database, tmp_path: Path) -> House:
     made = house(database, tmp_path)
     made.desk = with_archive(made.desk)
-    ship(database, made.world.clock.at)
+    ship(made)
     made.trail.note(Event(name=Name.BOT_HEARTBEAT))
     made.world.clock.at += HALF
     return made
@@ -66,7 +66,7 @@ def test_an_approval_that_comes_too_late_starts_nothing_and_may_be_given_again(
     assert "Planned changes are stopped" in answer.text
     assert box.run(change) is None
     assert box.question(change).state == "open"
-    ship(box.database, box.world.clock.at)
+    ship(box)
     assert box.vote(change, person=LEAD2).counted
     assert box.run(change) is not None
 

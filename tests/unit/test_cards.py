@@ -166,7 +166,9 @@ MESSAGES = {
     "news-anchored": lambda: said("anchored", was="unanchored"),
     "news-recovered": lambda: said("recovered", origin="signalbox/fintech/r1"),
     "news-emergency": lambda: said("recovered", origin="signalbox/fintech/r1", emergency=True),
-    "news-late": lambda: said("late", source="archive", why="12 rows wait since 03:10."),
+    "news-late": lambda: said(
+        "late", source="archive", why="s3://archive/trail does not answer.", waiting=12, waited="5 min 10 s"
+    ),
     "news-caught-up": lambda: said("caught_up", was="late", source="archive"),
     "table": lambda: replies.table(
         Table("Runs", ("id", "what"), (("c0ffee", "us-east-1 → us-west-2"), ("b00", "a & b")), "2 of 9")

@@ -20,7 +20,7 @@ from bot.changes.heads import Heads, generation, next_origin
 from bot.changes.recover import Recovery
 from bot.changes.signed import Signed
 from bot.changes.views import Answer
-from bot.errors import NotAllowed, Refused, Unreachable
+from bot.errors import Altered, NotAllowed, Refused, Unreachable
 from bot.store.database import Database
 from bot.store.tables import Anchor, Change, Decision, Entry, Head
 from bot.trail import recovered, tree
@@ -264,6 +264,29 @@ def test_a_question_that_no_longer_fits_is_withdrawn_by_the_next_one(box: House)
     assert findings(bodies(box)) == []
 
 
+def test_rows_that_do_not_hang_together_cannot_go_on(box: House) -> None:
+    """Whoever altered a row gets no signature under it: it is hashed anew before anybody signs, and again after."""
+    heads = box.desk.recovery.asked().heads
+    with box.database.write() as session:
+        row = session.get_one(Entry, 1)
+        row.body = row.body.replace(b'"seq":1,', b'"seq":1 ,')
+        session.add(row)
+    with pytest.raises(Altered, match="Row 1 of the trail here is not the one that was written"):
+        box.desk.recovery.asked()
+    answer = signs(box, LEAD, heads)
+    assert (answer.counted, "restore one" in answer.text) == (False, True)
+    assert box.desk.changes() == []
+
+
+def test_a_log_of_which_nothing_was_locked_may_be_recovered(box: House) -> None:
+    """The locked head is then that of an empty tree."""
+    part(box.database, "forked", (0, b""))
+    assert signs(box, ONCALL, emergency=True).counted
+    (row,) = box.entries("trail:log:recovered")
+    locked = row["unmapped"]["detail"]["locked"]
+    assert (locked["size"], locked["root"]) == (0, tree.EMPTY.hex())
+
+
 def test_two_questions_are_never_open_at_once(box: House) -> None:
     """Who looked before the other signed is sent to what was opened meanwhile."""
     early = box.desk.recovery.asked().heads
@@ -319,7 +342,7 @@ def test_every_recovery_has_an_origin_of_its_own(box: House) -> None:
     for number in (1, 2, 3):
         assert signs(box, ONCALL, emergency=True).counted
         assert head(box).origin == f"signalbox/r{number}"
-        ship(box.database, box.world.clock.at)
+        ship(box)
         part(box.database, "forked")
     assert findings(bodies(box)) == []
 
