@@ -174,7 +174,7 @@ def bodies(database: Database, first: int, upto: int) -> Iterator[tuple[int, byt
                 select(Entry.seq, Entry.body)
                 .where(Entry.seq >= at, Entry.seq < min(upto, at + _BATCH))
                 .order_by(col(Entry.seq))
-            ).tuples()
+            )
             found = [(int(seq), bytes(body)) for seq, body in some]
         for seq, body in found:
             if seq != at:
