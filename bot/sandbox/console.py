@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from typing import Any
 
@@ -142,6 +143,15 @@ def _world_routes(world: World) -> list[web.RouteDef]:
     async def databases(_request: web.Request) -> web.Response:
         return web.json_response({"ok": True, "databases": world.databases.told()})
 
+    async def cloudtrail(_request: web.Request) -> web.Response:
+        return web.json_response({"Records": await asyncio.to_thread(world.aws.events)})
+
+    async def audit(request: web.Request) -> web.Response:
+        lines = (
+            json.dumps(event) + "\n" for _, event in world.clusters[request.match_info["region"]].audit_log()
+        )
+        return web.Response(text="".join(lines), content_type="application/x-ndjson")
+
     async def regions(_request: web.Request) -> web.Response:
         stopped = world.stopped()
         told = {region: {"stopped": stopped[region]} for region in world.regions}
@@ -159,5 +169,7 @@ def _world_routes(world: World) -> list[web.RouteDef]:
         web.post("/control/clock", advance),
         web.get("/control/databases", databases),
         web.get("/control/regions", regions),
+        web.get("/control/cloudtrail", cloudtrail),
+        web.get("/control/audit/{region}", audit),
         web.get("/control/sandbox", sandbox),
     ]
