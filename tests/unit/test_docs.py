@@ -163,6 +163,7 @@ def test_every_command_is_told() -> None:
         "follow",
         "questions",
         "decide",
+        "recover",
         "verify",
         "corroborate",
         "doctor",
