@@ -201,36 +201,36 @@ def _sure() -> bool:
     return input("  Sign and send it? [y/N] ").strip().lower() in ("y", "yes")
 
 
-@app.command
+@app.command(usage="Usage: signalbox verify [SOURCE] [OTHER] [OPTIONS]")
 def verify(
-    source: str = "", *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+    source: str = "",
+    other: str = "",
+    *,
+    key: tuple[str, ...] = (),
+    checkpoint: Path | None = None,
+    retention_days: int = 365,
+    save_checkpoint: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    wiring: Wired,
 ) -> int:
-    """Verify the trail in a database. Exit code: 0 verified, 1 tampered, 2 incomplete, 3 usage.
+    """Verify the trail in a database, a pack or a bucket, or two of them against each other.
+
+    Exit code: 0 verified, 1 tampered, 2 incomplete, stale or nothing there, 3 usage.
 
     Args:
-        source: database URL; without it the configured database.
+        source: database URL, path of a pack, or s3://bucket/prefix; without it the configured database.
+        other: a second one; their rows must be the same, byte for byte.
+        key: a verifier key, or a file of one, that must vouch for the log; may be repeated.
+        checkpoint: file of a checkpoint kept from last time: the log you saw must be the beginning of this one.
+        retention_days: how long each object of a bucket must be locked.
+        save_checkpoint: file to keep the newest checkpoint in, once all is verified.
         as_json: print the whole report as JSON.
     """
-    from bot.trail.verify import verify_database
+    from bot.terminal.verify import Asked
+    from bot.terminal.verify import verify as examine
 
-    try:
-        report = verify_database(source or Settings().database_url)
-    except (ValueError, SignalboxError) as error:
-        print(error, file=sys.stderr)
-        return USAGE
-    if as_json:
-        print(report.as_json())
-    else:
-        print(report.words())
-        for finding in report.findings[:50]:
-            print(f"  row {finding.seq}: {finding.message} [{finding.code}]")
-        if report.unresolved:
-            print(f"  {report.unresolved} calls whose outcome nobody saw (a crash or a lost answer).")
-        if not report.exit_code:
-            print(
-                "  Not covered: the newest rows removed together with the head row (no signed checkpoints yet)."
-            )
-    return report.exit_code
+    asked = Asked(source, other, key, checkpoint, retention_days, save_checkpoint, as_json)
+    return examine(asked, wiring.archive)
 
 
 @app.command

@@ -55,14 +55,14 @@ def _keys(settings: Settings) -> Check:
 
 def _database(settings: Settings) -> Check:
     try:
-        words = verify_database(settings.database_url).words()
+        report = verify_database(settings.database_url)
     except (SignalboxError, ValueError) as error:
         return Check(
             "database",
             ok=False,
             says=f"{error} (a new database gets its tables when `signalbox serve` starts)",
         )
-    return Check("database", ok=True, says=words)
+    return Check("database", ok=report.sound, says=report.words())
 
 
 def _slack(settings: Settings) -> Check:

@@ -61,13 +61,13 @@ class _Change:
 class Meaning:
     """Reads one record after the other; what contradicts the rules becomes a finding.
 
-    With `since_ms` the first row is not the log's first: changes that began before it are not judged, and those of
-    which something ran at or after `since_ms` (epoch milliseconds) are counted in `unseen`.
+    With `since` the first row is not the log's first: changes that began before it are not judged, and those of which
+    a run starts in row `since` or later are named in `unseen`.
     """
 
-    def __init__(self, findings: list[Finding], since_ms: int | None = None) -> None:
+    def __init__(self, findings: list[Finding], since: int | None = None) -> None:
         self._findings = findings
-        self._since_ms = since_ms
+        self._since = since
         self._changes: dict[str, _Change] = {}
         self._decisions: dict[str, _Decision] = {}
         self._runs: dict[str, str] = {}
@@ -97,7 +97,7 @@ class Meaning:
         approval = unmapped.get("approval", {})
         actor = record.get("actor", {}).get("user", {}).get("uid", "")
         uid, run = change.get("uid", ""), change.get("run", "")
-        if self._since_ms is not None and name in NAMES and self._is_old(name, uid, run, record, detail):
+        if self._since is not None and name in NAMES and self._is_old(name, uid, run, seq, detail):
             return
         match name:
             case "change:plan:proposed":
@@ -137,16 +137,14 @@ class Meaning:
                     self._say(seq, "outcome-without-intent", "the outcome of a call that was never announced")
                 self.intents.discard(detail["intent"])
 
-    def _is_old(
-        self, name: str, uid: str, run: str, record: Mapping[str, Any], detail: Mapping[str, Any]
-    ) -> bool:
+    def _is_old(self, name: str, uid: str, run: str, seq: int, detail: Mapping[str, Any]) -> bool:
         """Whether this belongs to a change whose beginning was not given."""
         if name in ("change:plan:proposed", "trail:log:recovered") or not uid:
             return False
         known = self._changes.get(uid)
         if (known is not None and known.begun) or run in self._runs or detail.get("intent") in self.intents:
             return False
-        if name in ("run:plan:started", "decision:glass:broken") and record["time"] >= (self._since_ms or 0):
+        if name in ("run:plan:started", "decision:glass:broken") and seq >= (self._since or 0):
             self.unseen.add(uid)
         return True
 

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.trail.verify.heads import Heads, Signed
+from bot.trail.verify.heads import Heads, Signed, check_local
 from bot.trail.verify.keys import Keys
 from bot.trail.verify.report import Report, Row, Unreadable
 from bot.trail.verify.rows import Walk
@@ -63,6 +63,10 @@ def verify_database(
                 walk.take(batch)
             head = (found[0].size, _bytes(found[0].leaf)) if len(found) == 1 else None
             _ended(walk, head, now, whole=rows is None)
+        if walk.heads.recovered and walk.tree:
+            with closing(batches(connection, 0, upto)) as read:
+                again = ((seq, body) for batch in read for seq, _, _, body in batch)
+                check_local(report, walk.heads.recovered, again)
         if head is not None and rows is None:
             _named(report, found[0], walk.heads)
         return report

@@ -38,12 +38,12 @@ class Walk:
         *,
         frontier: Frontier | None = None,
         prev: bytes = EMPTY,
-        since_ms: int | None = None,
+        since: int | None = None,
     ) -> None:
         self.report = report
         self.keys = keys
         self.heads = heads
-        self.meaning = Meaning(report.findings, since_ms)
+        self.meaning = Meaning(report.findings, since)
         self.frontier = frontier or Frontier()
         self.prev = prev
         self.last_ms = 0
