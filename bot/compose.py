@@ -10,6 +10,7 @@ import structlog
 import commands  # noqa: F401 - declares the commands
 from bot import alive
 from bot.actions.kinds import KINDS
+from bot.changes.archive import Limits
 from bot.changes.desk import Desk
 from bot.changes.estates import Estates
 from bot.changes.planner import Planner
@@ -33,8 +34,10 @@ from bot.trail.append import Trail
 from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.keeper import Keeper
 from bot.trail.proof import Proof
+from bot.trail.ship import Shipper
 from bot.world import open_records, open_world
 from bot.world.signing import FileKey, KmsKey
+from bot.world.vault import open_archive
 
 log = structlog.get_logger()
 
@@ -156,10 +159,13 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     )
     planner = Planner(ports, database, clock)
     watch = Watch(estates, planner, trail)
-    desk = Desk(estates, planner, trail, watch, proof=Proof(database).words)
+    archive = open_archive(settings.archive, settings.archive_region) if settings.archive else None
+    limits = Limits(settings.archive_late_seconds, settings.archive_limit_seconds) if archive else None
+    desk = Desk(estates, planner, trail, watch, proof=Proof(database).words, limits=limits, vault=archive)
     engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
     rounds = Rounds(estates, ports, database, trail, lease.leads)
     checkpointer = Checkpointer(trail, _keyring(settings))
     desk.packer = Packer(trail, checkpointer.seal, checkpointer.vouch)
-    keeper = Keeper(trail, checkpointer, lease.leads)
+    shipper = Shipper(trail, archive, late_seconds=settings.archive_late_seconds) if archive else None
+    keeper = Keeper(trail, checkpointer, lease.leads, shipper)
     return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds, keeper)

@@ -16,6 +16,7 @@ from bot.errors import Altered, SignalboxError
 from bot.trail.append import Trail
 from bot.trail.checkpoint import Checkpointer
 from bot.trail.event import Event, Name
+from bot.trail.ship import Shipper
 
 log = structlog.get_logger()
 ROUND_SECONDS = 1.0
@@ -24,14 +25,12 @@ ROUND_SECONDS = 1.0
 
 @dataclass
 class Keeper:
-    """Seals and ships while this replica leads. `ship` may be called again and again; it does a bounded part."""
+    """Seals and ships while this replica leads; without an archive it only seals."""
 
     trail: Trail
     checkpointer: Checkpointer
     leads: Callable[[], bool]
-    ship: Callable[[], None] | None = None
-    diverged: Callable[[str], None] | None = None
-    """Told once when the database holds something else than what was signed."""
+    shipper: Shipper | None = None
     _told: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -60,8 +59,9 @@ class Keeper:
         except Exception:
             log.exception("checkpoint.defect")
         try:
-            if self.ship is not None and self.leads():
-                self.ship()
+            while self.shipper is not None and self.leads() and self.shipper.ship_once():
+                if self._stop.is_set() or self.checkpointer.due():
+                    break
         except SignalboxError as error:
             log.warning("shipping.failed", error=str(error))
         except Exception:
@@ -76,6 +76,7 @@ class Keeper:
             return
         self._told = error.what
         log.error("trail.altered", error=str(error))
-        self.trail.note(Event(name=Name.LOG_DIVERGED, ok=False, detail={"why": str(error)}))
-        if self.diverged is not None:
-            self.diverged(error.what)
+        if self.shipper is not None:
+            self.shipper.diverged(error.what)
+        else:
+            self.trail.note(Event(name=Name.LOG_DIVERGED, ok=False, detail={"why": str(error)}))
