@@ -35,6 +35,9 @@ def controls(found: Population) -> list[Control]:
     reviewed = [one for one in found.emergencies if one.reviewed]
     calls = [one.calls for one in changes]
     sent = sum(one.intents for one in calls)
+    clicks = sum(one.name == "person:click:refused" for one in found.refusals)
+    late = sum(one.ok is False for one in found.archive)
+    measured = sum(bool(one.times.loss_ms) for one in ran)
     logins = "sign-in, multi-factor and sessions of Slack accounts: the identity provider has them"
     policies = [one for one in found.estates if one.name == "estate:policy:changed"]
     accepted = [one for one in found.estates if one.name == "estate:file:accepted"]
@@ -79,8 +82,8 @@ def controls(found: Population) -> list[Control]:
             "Threats from outside",
             (
                 (
-                    f"{sum(n.name == 'person:click:refused' for n in found.refusals)} clicks and "
-                    f"{sum(n.name == 'person:command:refused' for n in found.refusals)} commands were turned away."
+                    f"{count(clicks, 'click', 'clicks')} and "
+                    f"{count(len(found.refusals) - clicks, 'command', 'commands')} turned away."
                 ),
             ),
             ("#refusals",),
@@ -94,8 +97,8 @@ def controls(found: Population) -> list[Control]:
                     f"{count(found.heartbeats, 'heartbeat', 'heartbeats')}, "
                     f"{count(len(found.gaps), 'gap', 'gaps')} longer than 20 minutes."
                 ),
-                f"{sum(n.name == 'evidence:trail:verified' for n in found.access)} runs of the verifier are recorded.",
-                f"The archive was late or differed {sum(n.ok is False for n in found.archive)} times.",
+                f"Runs of the verifier on record: {sum(n.name == 'evidence:trail:verified' for n in found.access)}.",
+                f"The archive was late or differed {count(late, 'time', 'times')}.",
             ),
             ("#coverage", "#archive", "corroboration.json"),
         ),
@@ -117,8 +120,8 @@ def controls(found: Population) -> list[Control]:
             (
                 f"{sum(not one.planned for one in ran)} unplanned and {sum(one.planned for one in ran)} planned runs.",
                 (
-                    f"{count(len(found.emergencies), 'break-glass', 'break-glasses')}, "
-                    f"{len(reviewed)} of them reviewed when the window ended."
+                    f"{count(len(found.emergencies), 'break-glass', 'break-glasses')}; "
+                    f"reviewed when the window ended: {len(reviewed)}."
                 ),
             ),
             ("#timeline", "#glass"),
@@ -128,8 +131,8 @@ def controls(found: Population) -> list[Control]:
             "Recovering",
             (
                 (
-                    f"{sum(one.rolled_back for one in ran)} runs turned back, "
-                    f"{len(found.where('aborted', 'preempted'))} were aborted or pre-empted."
+                    f"Turned back: {sum(one.rolled_back for one in ran)}. "
+                    f"Aborted or pre-empted: {len(found.where('aborted', 'preempted'))}."
                 ),
                 f"{sum(one.holds for one in ran)} holds, {sum(one.retried for one in ran)} retries.",
                 f"{sum(one.skipped for one in ran)} steps skipped.",
@@ -164,9 +167,7 @@ def controls(found: Population) -> list[Control]:
         Control(
             "A1.2",
             "Recovery infrastructure",
-            (
-                f"{sum(bool(one.times.loss_ms) for one in ran)} runs measured how much the databases had lost.",
-            ),
+            (f"{count(measured, 'run', 'runs')} measured how much the databases had lost.",),
             ("#recovery",),
             "the state of backups: AWS Backup and RDS have it",
         ),
@@ -176,7 +177,7 @@ def controls(found: Population) -> list[Control]:
             (
                 (
                     f"{count(len(found.drills), 'drill', 'drills')}; "
-                    f"{sum(bool(one.rto_parts) for one in ran)} runs with a measured recovery time."
+                    f"{count(sum(bool(one.rto_parts) for one in ran), 'run', 'runs')} with a measured recovery time."
                 ),
             ),
             ("#recovery", "drills/"),

@@ -23,7 +23,7 @@ MOST_CALLS = 60
 """Calls on paper; the rest are in the JSON beside it."""
 _LONGEST = 400
 _INK, _GREY, _LINE, _SHADE = (colors.HexColor(c) for c in ("#17202e", "#5b6675", "#d5dbe3", "#f2f5f8"))
-_WIDTH = A4[0] - 36 * mm
+_WIDTH = A4[0] - 36 * mm - 12
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +107,10 @@ def _foot(told: Mapping[str, Any], window: Window) -> Any:
 def _top(told: Mapping[str, Any], title: str) -> list[Flowable]:
     asked, lost = told["requested"], told["recovery"]
     lines = [
-        ("Asked", f"{asked['at']} by {asked['by']} (role then: {asked['role_then']}), {asked['where']}"),
+        (
+            "Asked",
+            f"{_when(asked['at'])} UTC by {asked['by']} (role then: {asked['role_then']}), {asked['where']}",
+        ),
         ("In words", told["command"]),
         ("Why", told["reason"]),
         ("Result", str(told["result"]).replace("_", " ") + (f": {told['why']}" if told["why"] else "")),
@@ -117,7 +120,7 @@ def _top(told: Mapping[str, Any], title: str) -> list[Flowable]:
         lines.append(
             (
                 "Break-glass",
-                f"by {glass['by']} at {glass['at']}, without an approval; review: {glass['review_state']}",
+                f"by {glass['by']} at {_when(glass['at'])}, without an approval; review: {glass['review_state']}",
             )
         )
     if lost["counts"]:
@@ -137,7 +140,7 @@ def _decided(told: Mapping[str, Any]) -> list[Flowable]:
     for question in told["questions"]:
         rows += [
             (question["kind"], question["role_needed"], _or(question["quorum"]), answer["by"], answer["role_then"],
-             answer["answer"], answer["at"], answer["reason"])
+             answer["answer"], _when(answer["at"]), answer["reason"])
             for answer in question["answers"]
         ] or [(question["kind"], question["role_needed"], _or(question["quorum"]), "nobody", "", question["state"],
                question["ended"], question["why"])]  # fmt: skip
@@ -146,7 +149,7 @@ def _decided(told: Mapping[str, Any]) -> list[Flowable]:
         ("Requester among the approvers", _yes(duties["requester_is_among_approvers"])),
         ("All approvals before the run", _yes(duties["all_approvals_before_the_run"])),
         ("The approved plan is the one that ran", _yes(duties["approved_plan_is_the_one_that_ran"])),
-        ("Plan's digest (SHA-256)", duties["approved_plan_digest"] or "none"),
+        ("Plan's digest (SHA-256)", duties["plan_digest_asked_about"] or "none"),
     ]
     heads = ("Question", "Role needed", "Needed", "Who", "Role then", "Answer", "When (UTC)", "Reason")
     return [
@@ -165,10 +168,13 @@ def _ran(told: Mapping[str, Any]) -> list[Flowable]:
         return [Paragraph("What ran", _HEAD), Paragraph("Nothing ran.", _BODY)]
     run = told["run"] or {}
     point = run.get("point_of_no_return")
-    words = f"Started {run.get('started') or 'before'}, ended {run.get('ended') or 'not yet'}. " + (
-        f"Point of no return: {point['at']}, {point['step']}."
-        if point
-        else "No point of no return was passed."
+    words = (
+        f"Started {_when(run.get('started') or 'before')}, ended {_when(run.get('ended') or 'not yet')}. "
+        + (
+            f"Point of no return: {_when(point['at'])}, {point['step']}."
+            if point
+            else "No point of no return was passed."
+        )
     )
     rows = [
         (s["step"], s["state"], s["started"][11:19], _or(s["seconds"]), s["attempts"], s["said"])
@@ -240,6 +246,10 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], widths: Seque
     lines = [("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE), ("BACKGROUND", (0, 0), (-1, 0), _SHADE)]
     table.setStyle(TableStyle([*_PADDING, *lines]))
     return table
+
+
+def _when(told: str) -> str:
+    return told[:19].replace("T", " ")
 
 
 def _or(value: object) -> str:

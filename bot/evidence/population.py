@@ -259,6 +259,7 @@ _SAYS = {
     Name.BOT_STOPPED: "Signalbox stopped ({replica})",
     Name.ESTATE_ACCEPTED: "Estate accepted: {before} to {after}",
     Name.ESTATE_REFUSED: "Estate file refused, the last accepted one stayed in force: {why}",
+    Name.POLICY_CHANGED: "Policy changed, estate {before} to {after}: {parts}",
     Name.COMMAND_REFUSED: "{text}: {why}",
     Name.CLICK_REFUSED: "{what}: {why}",
     Name.KEY_INTRODUCED: "Signing key introduced: {key}",
@@ -273,7 +274,9 @@ def noted(row: Row) -> Noted:
     if pattern:
         words = pattern.format_map(_Told({key: _plain(value) for key, value in detail.items()}))
     else:
-        words = "; ".join(f"{key}: {_plain(value)}" for key, value in sorted(detail.items()))
+        about = row.name.partition(":")[2].replace(":", " ").replace("_", " ")
+        words = "; ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in sorted(detail.items()))
+        words = f"{about.capitalize()}: {words or 'nothing more was noted'}"
     return Noted(row.seq, row.time_ms, row.name, row.actor, row.face, words, row.change, row.ok)
 
 

@@ -179,6 +179,7 @@ def _duties(change: ChangeRecord) -> dict[str, Any]:
     last = approvals[-1] if approvals else None
     given = change.approvers
     started = change.started_seq
+    ran_approved = started is not None and bool(given)
     return {
         "requester": change.requester,
         "approvers": sorted({vote.person for vote in given}),
@@ -188,11 +189,11 @@ def _duties(change: ChangeRecord) -> dict[str, Any]:
         "all_approvals_before_the_run": None
         if started is None
         else all(vote.seq < started for vote in given),
-        "approved_plan_digest": last.digest if last else "",
+        "plan_digest_asked_about": last.digest if last else "",
         "run_plan_digest": change.run_digest,
-        "approved_plan_is_the_one_that_ran": None
-        if started is None or last is None
-        else last.digest == change.run_digest,
+        "approved_plan_is_the_one_that_ran": last.digest == change.run_digest
+        if last and ran_approved
+        else None,
     }
 
 
