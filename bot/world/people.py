@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.credentials import Credentials
@@ -16,6 +17,7 @@ from botocore.credentials import Credentials
 from bot.act import Act
 from bot.clock import Clock
 from bot.errors import OutsideError, Rejected, Throttled, Unreachable
+from bot.patience import within
 from bot.records import fit_for_sts
 
 LASTS_SECONDS = 3600
@@ -24,6 +26,8 @@ RENEW_SECONDS = 600.0
 """New credentials are asked for when the old ones last no longer than this."""
 SPARE_SECONDS = 60.0
 """Old credentials are used until this long before their end when there are no new ones."""
+FIRST_SECONDS = 1.5
+"""Wall seconds that one Region's STS may take while there is another one to ask."""
 SILENT_SECONDS = 60.0
 """A Region's STS that gave no answer is asked after the others for so long."""
 
@@ -76,13 +80,15 @@ class People:
 
     def _new(self, act: Act, region: str) -> _Held:
         failed: list[OutsideError] = []
-        for place in self._places(region):
+        places = self._places(region)
+        for place in places:
             # Asking costs seconds where nobody answers, so with good ones at hand a silent Region is let be.
             if self._is_silent(place) and (kept := self._any(act)) is not None:
                 return kept
             began = self._clock.monotonic()
             try:
-                answer = self._ask(place, self._asked(act))
+                ask = partial(self._ask, place, self._asked(act))
+                answer = ask() if place == places[-1] else within(FIRST_SECONDS, ask)
             except OutsideError as error:
                 if isinstance(error, Rejected) and not isinstance(error, Throttled):
                     raise Rejected(error.what, not_done="Nothing was changed.") from error
