@@ -178,21 +178,21 @@ def _duties(change: ChangeRecord) -> dict[str, Any]:
     approvals = change.of("approval")
     last = approvals[-1] if approvals else None
     given = change.approvers
-    started = change.started_seq
-    ran_approved = started is not None and bool(given)
+    people = {vote.person for vote in given}
+    started = change.started_seq if given else None
     return {
         "requester": change.requester,
-        "approvers": sorted({vote.person for vote in given}),
+        "approvers": sorted(people),
         "approvals_needed": last.quorum if last else None,
-        "approvals_given": len({vote.person for vote in given}),
-        "requester_is_among_approvers": change.requester in {vote.person for vote in given},
-        "all_approvals_before_the_run": None
-        if started is None
-        else all(vote.seq < started for vote in given),
+        "approvals_given": len(people),
+        "requester_is_among_approvers": change.requester in people,
+        "all_approvals_before_the_run": all(vote.seq < started for vote in given)
+        if started is not None
+        else None,
         "plan_digest_asked_about": last.digest if last else "",
         "run_plan_digest": change.run_digest,
         "approved_plan_is_the_one_that_ran": last.digest == change.run_digest
-        if last and ran_approved
+        if last is not None and started is not None
         else None,
     }
 

@@ -24,6 +24,7 @@ from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables import CheckpointRow, Entry, EstateRow, Head, Tile
 from bot.trail import tree
+from bot.trail.append import Trail
 from bot.trail.note import parse_key, parse_note
 
 
@@ -337,7 +338,7 @@ def test_a_pack_that_cannot_be_recorded_is_not_made(quarter: Quarter, tmp_path: 
     out = io.BytesIO()
     gone = Database(f"sqlite:///{tmp_path}/nothing.db")
     with pytest.raises(TrailError):
-        Packer(type(quarter.box.trail)(gone, quarter.box.world.clock), lambda: None, lambda text: text).pack(
+        Packer(Trail(gone, quarter.box.world.clock), lambda: None, lambda text: text).pack(
             Asked(quarter.days), out
         )
     assert out.getvalue() == b""
