@@ -302,6 +302,9 @@ class World:
             "SIGNALBOX_RESOLVER": f"127.0.0.1:{dns_port}",
             "SIGNALBOX_DNS_PORT": str(dns_port),
             "SIGNALBOX_ROLE_ARN": found["role_arn"],
+            "SIGNALBOX_ARCHIVE": f"s3://{found['trail_bucket']}/",
+            "SIGNALBOX_ARCHIVE_REGION": found["trail_region"],
+            "SIGNALBOX_SIGNING_KEY": str(self.state / "signing.key"),
         }
         if self.options.http:
             environment["SLACK_SIGNING_SECRET"] = SIGNING_SECRET

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 MESSAGE = b"signalbox checkpoint"
@@ -80,3 +81,48 @@ def test_disabled_key_signs_nothing(kms: Any, key: dict[str, str]) -> None:
     code, status, message = refused(kms.sign, **key, Message=MESSAGE)
 
     assert (code, status, message) == ("DisabledException", 400, f"{key['KeyId']} is disabled.")
+
+
+@pytest.fixture
+def edwards(kms: Any) -> dict[str, str]:
+    made = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_EDWARDS25519")["KeyMetadata"]
+    assert made["SigningAlgorithms"] == ["ED25519_SHA_512"]
+    return {"KeyId": made["Arn"], "SigningAlgorithm": "ED25519_SHA_512"}
+
+
+def test_ed25519_signs_what_it_is_given(kms: Any, edwards: dict[str, str]) -> None:
+    """The public key comes as SubjectPublicKeyInfo, and verifies 64 bytes over the message itself."""
+    signature = kms.sign(**edwards, Message=MESSAGE, MessageType="RAW")["Signature"]
+    told = kms.get_public_key(KeyId=edwards["KeyId"])
+
+    public = load_der_public_key(told["PublicKey"])
+    assert isinstance(public, Ed25519PublicKey)
+    public.verify(signature, MESSAGE)
+    assert (told["KeySpec"], told["KeyUsage"], told["KeyId"]) == (
+        "ECC_NIST_EDWARDS25519",
+        "SIGN_VERIFY",
+        edwards["KeyId"],
+    )
+    assert kms.verify(**edwards, Message=MESSAGE, Signature=signature)["SignatureValid"]
+    assert refused(kms.verify, **edwards, Message=b"other", Signature=signature)[:2] == (
+        "KMSInvalidSignatureException",
+        400,
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"Message": b"x" * 4097}, {"MessageType": "DIGEST"}, {"SigningAlgorithm": "ECDSA_SHA_256"}],
+)
+def test_ed25519_takes_short_messages_only(kms: Any, edwards: dict[str, str], wrong: dict[str, Any]) -> None:
+    """4,096 bytes, no digests, no other algorithm."""
+    assert refused(kms.sign, **{**edwards, "Message": DIGEST, **wrong})[:2] == ("ValidationException", 400)
+    assert kms.sign(**edwards, Message=b"x" * 4096)["Signature"]
+
+
+def test_a_disabled_ed25519_key_signs_nothing(kms: Any, edwards: dict[str, str]) -> None:
+    """Nor does it tell its public half."""
+    kms.disable_key(KeyId=edwards["KeyId"].rpartition("/")[2])
+
+    assert refused(kms.sign, **edwards, Message=MESSAGE)[:2] == ("DisabledException", 400)
+    assert refused(kms.get_public_key, KeyId=edwards["KeyId"])[:2] == ("DisabledException", 400)

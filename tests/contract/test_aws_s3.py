@@ -153,12 +153,89 @@ def test_lock_that_locks_nothing_is_refused(s3: Any, lock: dict[str, Any], words
 
 def test_object_without_lock_says_so(s3: Any) -> None:
     """An object that is not locked is told by its own error."""
-    s3.put_object(Bucket=TRAIL, Key="open", Body=b"x")
+    s3.create_bucket(
+        Bucket="open-archive",
+        ObjectLockEnabledForBucket=True,
+        CreateBucketConfiguration={"LocationConstraint": WEST},
+    )
+    s3.put_object(Bucket="open-archive", Key="open", Body=b"x")
 
-    assert refused(s3.get_object_retention, Bucket=TRAIL, Key="open")[:2] == (
+    assert refused(s3.get_object_retention, Bucket="open-archive", Key="open")[:2] == (
         "NoSuchObjectLockConfiguration",
         404,
     )
+
+
+def test_whatever_is_put_into_the_archive_is_locked(s3: Any) -> None:
+    """Its default retention holds for a put that asks for none."""
+    s3.put_object(Bucket=TRAIL, Key="default", Body=b"x")
+
+    found = s3.get_object(Bucket=TRAIL, Key="default")
+    assert (
+        found["ObjectLockMode"]
+        == s3.head_object(Bucket=TRAIL, Key="default")["ObjectLockMode"]
+        == "COMPLIANCE"
+    )
+    left = found["ObjectLockRetainUntilDate"] - datetime.now(UTC)
+    assert timedelta(days=399) < left <= timedelta(days=400)
+    assert refused(s3.delete_object, Bucket=TRAIL, Key="default", VersionId=found["VersionId"])[:2] == (
+        "AccessDenied",
+        403,
+    )
+
+
+def test_versions_are_dated_by_the_simulated_clock(account: Account, s3: Any) -> None:
+    """What a verifier compares with the times in the trail; a marker has its own date."""
+    s3.put_object(Bucket=TRAIL, Key="dated", Body=b"x")
+    account.advance(3600)
+    s3.delete_object(Bucket=TRAIL, Key="dated")
+
+    found = s3.list_object_versions(Bucket=TRAIL, Prefix="dated")
+    assert found["Versions"][0]["LastModified"].timestamp() == account.clock.now() - 3600
+    assert found["DeleteMarkers"][0]["LastModified"].timestamp() == account.clock.now()
+    assert [one["IsLatest"] for one in (*found["Versions"], *found["DeleteMarkers"])] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "checksum",
+    [{"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": "A" * 43 + "="}, {"ContentMD5": "A" * 22 + "=="}],
+)
+def test_bytes_that_are_not_those_of_their_checksum_are_refused(s3: Any, checksum: dict[str, str]) -> None:
+    """Nothing broken is locked for years."""
+    assert refused(s3.put_object, Bucket=TRAIL, Key="broken", Body=b"x", **checksum)[:2] == ("BadDigest", 400)
+
+
+def test_what_is_locked_needs_a_checksum(account: Account) -> None:
+    """A put that says nothing about its bytes is refused where they would be locked."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(request_checksum_calculation="when_required", retries={"total_max_attempts": 1})
+    session = boto3.Session(aws_access_key_id="AKIASIGNALBOX", aws_secret_access_key="x", region_name=WEST)
+    plain = session.client("s3", endpoint_url=account.url, config=config)
+    try:
+        code, status, message = refused(plain.put_object, Bucket=TRAIL, Key="unsummed", Body=b"x")
+        plain.put_object(**STOP, Body=b"x")
+        plain.delete_object(**STOP)
+    finally:
+        plain.close()
+
+    assert (code, status) == ("InvalidRequest", 400)
+    assert "x-amz-checksum-" in message
+
+
+def test_versions_are_listed_in_pages(s3: Any) -> None:
+    """By key, the newest version first; a page may end inside a key, and a marker need not be a key."""
+    for key in ("paged/a", "paged/b", "paged/b", "paged/b", "paged/c"):
+        s3.put_object(Bucket=TRAIL, Key=key, Body=b"x")
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=TRAIL, Prefix="paged/", PaginationConfig={"PageSize": 2}
+    )
+
+    found = [[(one["Key"][-1], one["IsLatest"]) for one in page["Versions"]] for page in pages]
+    assert found == [[("a", True), ("b", True)], [("b", False), ("b", False)], [("c", True)]]
+    after = s3.list_object_versions(Bucket=TRAIL, Prefix="paged/", KeyMarker="paged/aa")
+    assert [one["Key"] for one in after["Versions"]] == ["paged/b"] * 3 + ["paged/c"]
 
 
 def test_object_is_written_once_when_asked(s3: Any) -> None:

@@ -1,17 +1,36 @@
-"""S3 over HTTP: Object Lock that cannot be shortened, because the trail's archive depends on it."""
+"""S3 over HTTP: Object Lock that cannot be shortened, because the trail's archive depends on it.
+
+Versions are dated by the simulated clock, as S3's own clock would date them; locks end by the real one.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from moto.s3.exceptions import LockNotEnabled, MissingKey, S3ClientError
+from moto.core.responses import ActionResult
+from moto.s3.exceptions import (
+    LockNotEnabled,
+    MissingKey,
+    MissingUploadObjectWithObjectLockHeaders,
+    S3ClientError,
+)
 from moto.s3.models import FakeDeleteMarker, s3_backends
 from moto.s3.responses import S3Response
 
 from bot.sandbox.aws.cloud import ACCOUNT, Cloud
 from bot.sandbox.aws.refusals import UnmodeledRefusal
 
+_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
+    "Content-MD5": lambda body: hashlib.md5(body).digest(),  # noqa: S324 - S3's own header
+    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
+    "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+}
+_MOST_KEYS = 1000
 _MODE, _UNTIL = "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"
 
 
@@ -34,7 +53,87 @@ class LockingS3(S3Response):  # type: ignore[misc]  # moto has no types
             raise S3ClientError("InvalidArgument", message)
         if until:
             self._check_future(until)
-        return super().put_object()
+        self._check_digest()
+        answer = super().put_object()
+        self._date(self.backend.get_object(self.bucket_name, self.parse_key_name()))
+        return answer
+
+    def _check_digest(self) -> None:
+        """Refuse a body that is not what its sender digested."""
+        for header, digest in _DIGESTS.items():
+            value = self.headers.get(header)
+            if value is not None and value != base64.b64encode(digest(self.body or b"")).decode():
+                kind = header.removeprefix("x-amz-checksum-").upper()
+                raise S3ClientError("BadDigest", f"The {kind} you specified did not match what was received.")
+
+    def _key_response_put(self, query: dict[str, Any], key_name: str) -> Any:
+        try:
+            return super()._key_response_put(query, key_name)
+        except MissingUploadObjectWithObjectLockHeaders as error:
+            message = (
+                "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object "
+                "Lock parameters"
+            )
+            raise S3ClientError("InvalidRequest", message) from error
+
+    def _date(self, version: Any) -> None:
+        version.last_modified = self.cloud.time().replace(tzinfo=None)
+
+    def delete_object(self) -> Any:
+        answer = super().delete_object()
+        found = self.backend.get_bucket(self.bucket_name).keys.getlist(self.parse_key_name(), [])
+        if found and isinstance(found[-1], FakeDeleteMarker) and not self._get_param("versionId"):
+            self._date(found[-1])
+        return answer
+
+    def list_object_versions(self) -> Any:
+        """By key, of each the newest version first, in the order in which they came and whatever their dates say."""
+        if self._get_param("delimiter"):
+            return super().list_object_versions()
+        after, after_version = self._get_param("key-marker", ""), self._get_param("version-id-marker", "")
+        most = min(_MOST_KEYS, int(self._get_param("max-keys", _MOST_KEYS)))
+        told = list(self._told_versions(self._get_param("prefix", ""), after, after_version, most + 1))
+        page = told[:most]
+        result: dict[str, Any] = {
+            "Name": self.bucket_name,
+            "Prefix": self._get_param("prefix", ""),
+            "KeyMarker": after,
+            "VersionIdMarker": after_version,
+            "MaxKeys": most,
+            "IsTruncated": len(told) > most,
+            "Versions": [one for one in page if "Size" in one],
+            "DeleteMarkers": [one for one in page if "Size" not in one],
+        }
+        if len(told) > most and page:
+            result |= {"NextKeyMarker": page[-1]["Key"], "NextVersionIdMarker": page[-1]["VersionId"]}
+        self.data["Action"] = "ListObjectVersions"
+        return self.serialized(ActionResult(result))
+
+    def _told_versions(
+        self, prefix: str, after: str, after_version: str, most: int
+    ) -> Iterator[dict[str, Any]]:
+        keys = self.backend.get_bucket(self.bucket_name).keys
+        for name in sorted(keys):
+            if not name.startswith(prefix) or name < after or (name == after and not after_version):
+                continue
+            versions = keys.getlist(name)[::-1]
+            if name == after:
+                ids = [str(one.version_id) for one in versions]
+                skipped = ids.index(after_version) + 1 if after_version in ids else 0
+            else:
+                skipped = 0
+            for number, one in enumerate(versions[skipped:], skipped):
+                if (most := most - 1) < 0:
+                    return
+                told = {
+                    "Key": name,
+                    "VersionId": str(one.version_id),
+                    "IsLatest": number == 0,
+                    "LastModified": one.last_modified_ISO8601,
+                }
+                if not isinstance(one, FakeDeleteMarker):
+                    told |= {"ETag": one.etag, "Size": one.size, "StorageClass": one.storage_class}
+                yield told
 
     def _bucket_response_put(self, request: Any, bucket_name: str, querystring: dict[str, Any]) -> Any:
         """Keep versioning on where objects are locked: without it a lock protects nothing."""

@@ -9,15 +9,18 @@ from moto.core.parse import XFormedDict
 from moto.ec2.models import ec2_backends
 from moto.eks.models import eks_backends
 from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
 from moto.rds.models import rds_backends
 from moto.s3.models import s3_backends
 
 from bot.sandbox.aws.cloud import ACCOUNT, NAME_SERVERS, Cloud
 from bot.sandbox.aws.ec2 import add_rule, deny_rest
+from bot.sandbox.aws.kms import create_edwards
 from bot.sandbox.aws.rds_global import GlobalCluster
 
 INSTANCE_CLASS = "db.r6g.2xlarge"
-TRAIL_BUCKET, TRAIL_REGION = "signalbox-trail", "us-east-2"
+TRAIL_BUCKET, TRAIL_REGION, TRAIL_DAYS = "signalbox-trail", "us-east-2", 400
+KEY_ALIAS = "alias/signalbox-trail"
 ROLE = "signalbox"
 _SECOND_OCTET = {"us-east-1": 10, "us-west-2": 20}
 
@@ -45,6 +48,8 @@ def plant(cloud: Cloud, estate: dict[str, Any], *, arc: str | None = None) -> di
         "subnets": subnets,
         "network_acls": acls,
         "trail_bucket": TRAIL_BUCKET,
+        "trail_region": TRAIL_REGION,
+        "kms_key": _signing_key(),
         "role_arn": _role(),
         "routing": routing,
     }
@@ -180,6 +185,15 @@ def _trail_bucket() -> None:
     bucket = backend.create_bucket(TRAIL_BUCKET, TRAIL_REGION)
     bucket.versioning_status = "Enabled"
     bucket.object_lock_enabled = True
+    bucket.default_lock_mode, bucket.default_lock_days = "COMPLIANCE", TRAIL_DAYS
+
+
+def _signing_key() -> str:
+    """Create the key for checkpoints; the sandbox's bots sign with a file, as their time is simulated."""
+    backend = kms_backends[ACCOUNT][TRAIL_REGION]
+    key = create_edwards(backend, "Signalbox checkpoints")
+    backend.create_alias(key.id, KEY_ALIAS)
+    return str(key.arn)
 
 
 def _role() -> str:
