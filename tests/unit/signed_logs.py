@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bot.canon import canonical
 from bot.trail.event import Event, Name, body
-from bot.trail.note import Checkpoint, Key, key, signature_line, signed
+from bot.trail.note import Checkpoint, Key, key, parse_key, signature_line, signed
 from bot.trail.recovered import statement
 from bot.trail.tree import EMPTY, Frontier, leaf_hash
 from bot.trail.verify import Report, Row, verify_rows
@@ -39,6 +41,7 @@ class Pair:
         return self.private.sign(message)
 
 
+@lru_cache
 def pair(seed: int, chain: str = CHAIN, *, attested: bool = True) -> Pair:
     """Always the same key for the same seed."""
     private = Ed25519PrivateKey.from_private_bytes(seed.to_bytes(32, "big"))
@@ -59,12 +62,14 @@ class Log:
     origin: str = ""
     last_ms: int = 0
     keyed: bool = False
+    signers: list[Pair] = field(default_factory=list)
+    """Who signed each of the points."""
 
     def __post_init__(self) -> None:
         self.origin = self.origin or self.chain
 
     def copy(self) -> Log:
-        return replace(self, bodies=list(self.bodies), points=list(self.points))
+        return replace(self, bodies=list(self.bodies), points=list(self.points), signers=list(self.signers))
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -133,11 +138,21 @@ class Log:
         if not self.keyed:
             self.introduce()
         self.points.append(self.point(len(self.bodies)))
+        self.signers.append(self.signer)
 
     def point(self, size: int) -> tuple[str, int, bytes]:
         """A signed head over this many rows."""
         made = Checkpoint(self.origin, size, self.root(size))
         return self.origin, size, signed(made, [(self.signer.public, self.signer.sign(made.text))])
+
+    def resign(self) -> None:
+        """Sign all heads anew over what the rows are now: whoever has the keys can."""
+        said = list(zip(self.points, self.signers, strict=True))
+        origin, signer = self.origin, self.signer
+        self.points.clear()
+        for (self.origin, size, _), self.signer in said:
+            self.points.append(self.point(size))
+        self.origin, self.signer = origin, signer
 
     def recover(self, locked: tuple[str, int, bytes]) -> None:
         """Go on under a new origin after the archive held something else: two leads sign both heads."""
@@ -247,6 +262,17 @@ class MemoryBucket:
         return next(one for one in self.kept if one.key == key and version in ("", one.version))
 
 
+def rechained(bodies: list[bytes], edit: Callable[[list[dict[str, Any]]], object]) -> list[bytes]:
+    """The rows after an edit of what they say, numbered and linked anew."""
+    records = [json.loads(raw) for raw in bodies]
+    edit(records)
+    made: list[bytes] = []
+    for seq, record in enumerate(records):
+        record["seq"], record["prev"] = seq, (leaf_hash(made[-1]) if made else EMPTY).hex()
+        made.append(canonical(record))
+    return made
+
+
 def segments(bodies: list[bytes], cuts: list[int], first: int = 0) -> Iterator[tuple[int, int, bytes]]:
     """(first, last, bytes) of the files of rows, cut at checkpoints and at multiples of 256."""
     at = first
@@ -297,11 +323,9 @@ def pack_files(log: Log, first: int = 0, last: int | None = None) -> dict[str, b
         if first <= size <= end and size:
             files[f"trail/checkpoints/{size:020d}"] = note
     for raw in log.bodies[:end]:
-        for seed in range(1, 9):
-            for attested in (True, False):
-                one = pair(seed, log.chain, attested=attested).public
-                if str(one).encode() in raw:
-                    files[f"trail/keys/{one.id.hex()}.vkey"] = f"{one}\n".encode()
+        if b'"trail:key:' in raw:
+            told = json.loads(raw)["unmapped"]["detail"]["key"]
+            files[f"trail/keys/{parse_key(told).id.hex()}.vkey"] = f"{told}\n".encode()
     return files
 
 
