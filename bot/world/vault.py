@@ -67,7 +67,9 @@ class S3Archive:
 
     def put(self, key: str, body: bytes) -> Literal["stored", "exists"]:
         """Sent once: when the answer is lost, the caller puts it again and is told that it exists."""
-        attempts = stamina.retry_context(on=_races, attempts=_RACES, wait_initial=0.1, wait_max=1.0)
+        attempts = stamina.retry_context(
+            on=_races, attempts=_RACES, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+        )
         try:
             for attempt in attempts:
                 with attempt:
