@@ -278,6 +278,8 @@ def evidence(
     seed: str = "",
     sample: int | None = None,
     person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")] = "",
+    cloudtrail: tuple[Path, ...] = (),
+    kubernetes_audit: tuple[str, ...] = (),
     wiring: Wired,
 ) -> int:
     """Write an evidence pack for auditors: `signalbox evidence --from 2026-07-01 --to 2026-09-30 -o PACK.zip`.
@@ -291,15 +293,20 @@ def evidence(
         seed: the auditor's words by which samples are drawn.
         sample: how many changes are shown whole beside those that always are; all unless told.
         person: who takes the pack away, which is recorded.
+        cloudtrail: directory of CloudTrail's log files, which the pack then holds against the trail.
+        kubernetes_audit: REGION=FILE, an API server's audit log as JSON lines, likewise.
     """
+    from bot.terminal.corroborate import with_logs
     from bot.terminal.evidence import write_pack
     from commands.evidence import asked_days, asked_sampling
 
     configure("error")
     days, sampling = asked_days(period or quarter, first, to), asked_sampling(seed, sample)
-    desk = wiring.build(Settings()).desk
+    settings = Settings()
+    desk = wiring.build(settings).desk
     try:
-        print(f"{output}: {write_pack(desk.packer, days, sampling, output, person)}")
+        packer = with_logs(desk.packer, settings, cloudtrail, kubernetes_audit)
+        print(f"{output}: {write_pack(packer, days, sampling, output, person)}")
     finally:
         desk.database.close()
     return 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from bot.clock import iso
 from bot.errors import UsageError
 from bot.estate_file import read_estate
-from bot.evidence.ask import ask, calls_between, files
+from bot.evidence.ask import ask, calls_between, files, part
 from bot.evidence.corroborate import Own, corroborate
 from bot.evidence.corroboration import Bin, Corroboration
+from bot.evidence.pack import Packer
 from bot.records import Records
 from bot.settings import Settings
 from bot.store.database import Database
@@ -47,6 +49,17 @@ def compare(
         told = ask(live(settings), calls, regions, since, until)
     own = own_of(settings)
     return corroborate(calls, told, since=since, until=until, own=own)
+
+
+def with_logs(
+    packer: Packer, settings: Settings, cloudtrail: Sequence[Path], kubernetes: Sequence[str]
+) -> Packer:
+    """A packer whose packs hold these files against the trail, too; the same one without files.
+
+    Raises UsageError and BadRecord, before a pack is begun.
+    """
+    told = files(cloudtrail, kubernetes)
+    return replace(packer, extras=(*packer.extras, part(told, own_of(settings)))) if told else packer
 
 
 def own_of(settings: Settings) -> Own:
