@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "invariants"))
 
-from house import LEAD, LEAD2, ONCALL, ONCALL2, OPS, STRANGER, House, house
+from house import AUDITOR, LEAD, LEAD2, ONCALL, ONCALL2, OPS, STRANGER, House, house
 
 from bot.errors import SignalboxError
 from bot.evidence.pack import Packer
@@ -22,6 +22,8 @@ from bot.store.migrate import migrate
 from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.event import Event, Name
 from bot.world.signing import FileKey
+
+__all__ = ["AUDITOR", "HOSTILE", "LEAD", "LEAD2", "ONCALL", "OPS", "Quarter", "play", "played"]
 
 HOSTILE = '=HYPERLINK(1) <script>alert(1)</script> \u202e\U0001f525 ‘x’ " & {{ 7*7 }}'
 

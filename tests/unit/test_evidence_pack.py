@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import sqlite3
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -248,20 +249,29 @@ def test_a_sample_tells_who_had_which_role_then(quarter: Quarter, pack: dict[str
     assert stopped["approved_plan_is_the_one_that_ran"] is True
 
 
-def test_an_estate_that_was_changed_tells_no_roles(tmp_path: Path) -> None:
+@pytest.fixture
+def copy(quarter: Quarter, tmp_path: Path) -> Iterator[Packer]:
+    """The same log in a database of its own, whose last checkpoint stands."""
+    source, target = (
+        sqlite3.connect(path) for path in (quarter.box.database.engine.url.database, tmp_path / "c.db")
+    )
+    source.backup(target)
+    source.close()
+    target.close()
+    database = Database(f"sqlite:///{tmp_path}/c.db")
+    yield Packer(Trail(database, quarter.box.world.clock), lambda: None, quarter.checkpointer.vouch)
+    database.close()
+
+
+def test_an_estate_that_was_changed_tells_no_roles(quarter: Quarter, copy: Packer) -> None:
     """A row of the table that has not the digest of the trail is not believed."""
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
-    played = play(database, tmp_path)
-    with database.write() as session:
+    with copy.trail.database.write() as session:
         for row in session.exec(select(EstateRow)):
             row.body = row.body.replace('"on-call"', '"lead"')
             session.add(row)
-    told = json.loads(
-        files(packed(played.packer, Asked(played.days)))[f"samples/{played.changes['glass']}.json"]
-    )
+    made = files(packed(copy, Asked(quarter.days)))
+    told = json.loads(made[f"samples/{quarter.changes['glass']}.json"])
     assert told["requested"]["role_then"].startswith("not known")
-    database.close()
 
 
 def test_the_seed_chooses_and_what_went_wrong_is_always_there(quarter: Quarter) -> None:
@@ -319,18 +329,14 @@ def test_parts_of_others_come_in(quarter: Quarter) -> None:
     assert b"Not in this pack: corroboration.json" in made["index.html"]
 
 
-def test_an_altered_log_makes_no_pack(tmp_path: Path) -> None:
+def test_an_altered_log_makes_no_pack(quarter: Quarter, copy: Packer) -> None:
     """Rows that are not those that were signed are not handed over as evidence."""
-    database = Database(f"sqlite:///{tmp_path}/a.db")
-    migrate(database)
-    played = play(database, tmp_path)
-    with database.write() as session:
+    with copy.trail.database.write() as session:
         row = session.exec(select(Entry).where(Entry.name == "person:command:refused")).first()
-        row.body = row.body.replace(b"You have no role", b"You have a roll  ")
+        row.body = row.body.replace(b"You have no role", b"You have a roll ")
         session.add(row)
-    with pytest.raises(Altered):
-        packed(played.packer, Asked(played.days))
-    database.close()
+    with pytest.raises(Altered, match="not those that were signed"):
+        packed(copy, Asked(quarter.days))
 
 
 def test_a_pack_that_cannot_be_recorded_is_not_made(quarter: Quarter, tmp_path: Path) -> None:
