@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,6 +173,17 @@ def test_an_emergency_goes_before_a_question_that_waits(box: House) -> None:
     late = signs(box, LEAD2, heads)
     assert (late.counted, "somebody else has recovered it" in late.text) == (False, True)
     assert len(box.entries("trail:log:recovered")) == 1
+    assert findings(bodies(box)) == []
+
+
+def test_of_two_who_do_it_at_once_one_does_it(box: House) -> None:
+    """The other one reads that it is done; there is one row and one origin."""
+    heads = box.desk.recovery.asked(emergency=True).heads
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda who: signs(box, who, heads, emergency=True), (ONCALL, ONCALL2)))
+    assert sorted(answer.counted for answer in answers) == [False, True], answers
+    assert len(box.entries("trail:log:recovered")) == 1
+    assert head(box).origin == "signalbox/r1"
     assert findings(bodies(box)) == []
 
 
