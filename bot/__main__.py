@@ -9,12 +9,13 @@ from bot.compose import build, records
 from bot.serve import serve
 from bot.slack.manifest import manifest
 from bot.terminal import cli
+from bot.world.signing import KmsKey
 from bot.world.vault import open_archive
 
 
 def main() -> int:
     """The command line; returns the exit code."""
-    wiring = cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive, records)
+    wiring = cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive, records, kms_key=KmsKey)
     return cli.main(wiring, sys.argv[1:])
 
 

@@ -23,7 +23,7 @@ from bot.terminal.decide import Voter, print_questions
 from bot.terminal.decide import decide as answer
 from bot.terminal.live import Replica, follow_change, run_command
 from bot.terminal.words import console
-from bot.vault import Archive
+from bot.vault import Archive, Signer
 
 USAGE = 3
 
@@ -39,6 +39,8 @@ class Wiring:
     """The archive at a URL, `s3://bucket/prefix`, in a Region; raises SignalboxError for what is none."""
     records: Callable[[Settings], Records]
     """The logs that others keep of the same calls."""
+    kms_key: Callable[[str], Signer]
+    """The key of an ARN; raises SignalboxError for what is none."""
 
 
 Wired = Annotated[Wiring, Parameter(parse=False)]
@@ -313,11 +315,11 @@ def evidence(
 
 
 @app.command
-def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False, wiring: Wired) -> int:
     """Check the configuration and what it reaches; changes nothing. Exit code 1 when something is wrong."""
     from bot.terminal.doctor import examine
 
-    found = examine(Settings())
+    found = examine(Settings(), wiring.archive, wiring.kms_key)
     if as_json:
         print(json.dumps([{"check": c.name, "ok": c.ok, "says": c.says} for c in found], indent=2))
     else:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from bot.errors import SignalboxError
 from bot.estate_file import read_estate
 from bot.settings import Settings
+from bot.terminal.doctor_trail import Check, archive_check, signing_check
 from bot.trail.verify import verify_database
+from bot.vault import Archive, Signer
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
+def examine(
+    settings: Settings, archive: Callable[[str, str], Archive], kms_key: Callable[[str], Signer]
+) -> list[Check]:
+    """Look at everything that can be looked at without changing anything.
 
-    name: str
-    ok: bool
-    says: str
-
-
-def examine(settings: Settings) -> list[Check]:
-    """Look at everything that can be looked at without changing anything."""
-    found = [_estate(settings), _keys(settings), _database(settings), _slack(settings)]
+    `archive` opens one by its URL and Region, `kms_key` a key by its ARN.
+    """
+    found = [
+        _estate(settings),
+        _keys(settings),
+        _database(settings),
+        archive_check(settings, archive),
+        signing_check(settings, kms_key),
+        _slack(settings),
+    ]
     if settings.clock is not None:
         found.append(Check("clock", ok=True, says=f"simulated, from {settings.clock}: never in production"))
     return found
