@@ -10,7 +10,7 @@ class Change(SQLModel, table=True):
     """One request from asking to closing. Times are epoch seconds of the calendar.
 
     States: proposed, running, standing, done, denied, expired, cancelled, void, rolled_back, aborted,
-    preempted, dry_run. `standing` = production has moved and only standing steps are left.
+    preempted, dry_run, recovering. `standing` = production has moved and only standing steps are left.
     """
 
     id: str = Field(primary_key=True)
@@ -32,7 +32,7 @@ class Change(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """A question with options, quorum, expiry. Kinds: approval, hold, review. States: open, decided, expired, void.
+    """A question with options, quorum, expiry. Kinds: approval, hold, review, recovery. States: open, decided, expired, void.
 
     `roles` (comma separated) may answer; `excluded` may not (the requester of an approval). `emergency`
     marks a decision that was taken by break-glass and needs a review.
