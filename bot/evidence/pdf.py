@@ -27,23 +27,21 @@ _WIDTH = A4[0] - 36 * mm - 12
 
 
 @lru_cache(maxsize=1)
-def _fonts() -> tuple[frozenset[int], ...]:
-    """Register the fonts that come with matplotlib; the characters that each has."""
+def _printable() -> frozenset[int]:
+    """Register the fonts that come with matplotlib; the characters that all of them have."""
     import matplotlib as mpl
 
     place = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    for name, file in (
-        ("Text", "DejaVuSans.ttf"),
-        ("Bold", "DejaVuSans-Bold.ttf"),
-        ("Mono", "DejaVuSansMono.ttf"),
-    ):
+    for name, file in (("Text", "DejaVuSans.ttf"), ("Bold", "DejaVuSans-Bold.ttf")):
         pdfmetrics.registerFont(TTFont(name, str(place / file)))
-    return tuple(frozenset(pdfmetrics.getFont(one).face.charToGlyph) for one in ("Text", "Bold", "Mono"))
+    return frozenset.intersection(
+        *(frozenset(pdfmetrics.getFont(one).face.charToGlyph) for one in ("Text", "Bold"))
+    )
 
 
 def plain(text: object) -> str:
     """Words that the fonts can print: other characters are named by their number, markup is only text."""
-    every = frozenset.intersection(*_fonts())
+    every = _printable()
     shown = "".join(
         one if one.isprintable() and ord(one) in every else " " if one.isspace() else f"[U+{ord(one):04X}]"
         for one in str(text)
@@ -71,7 +69,7 @@ _CELL_HEAD = _style("cell", 7.2, fontName="Bold", textColor=_GREY)
 
 def of(told: Mapping[str, Any], window: Window) -> bytes:
     """The PDF of one change, from what `story` tells of it."""
-    _fonts()
+    _printable()
     out = io.BytesIO()
     title = f"Change {told['change']}: {told['kind']}"
     SimpleDocTemplate(

@@ -99,7 +99,7 @@ def test_nothing_in_a_window_is_missing(
     trail = Trail(database, clock)
     checkpointer = Checkpointer(trail, Keyring(FileKey(place / "key")))
     for index, (name, change, passed) in enumerate(events):
-        clock.at += passed
+        clock.time += passed
         trail.note(Event(name=name, change=change, detail={"state": "done", "intent": str(index)}))
         if index in cuts:
             checkpointer.seal()
