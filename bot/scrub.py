@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SECRET_LENGTH = 40
+LONGEST_WORD = 16
 SHORTEST_KNOWN = 8
 """Characters: a shorter value would be found in ordinary words."""
 
@@ -71,8 +72,11 @@ def marked(kind: str, _secret: str) -> str:
 
 
 def learn(secrets: Mapping[str, str]) -> None:
-    """Know these values (value to kind) from now on, in this process. Short ones are passed over."""
-    _learnt.kinds.update({value: kind for value, kind in secrets.items() if len(value) >= SHORTEST_KNOWN})
+    """Know these values (value to kind) from now on, in this process.
+
+    Short ones and plain words are passed over: a password `postgres` would be found in half of all sentences.
+    """
+    _learnt.kinds.update({value: kind for value, kind in secrets.items() if _telling(value)})
     longest_first = sorted(_learnt.kinds, key=len, reverse=True)
     _learnt.pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -117,6 +121,10 @@ def scrubbed(value: Any, mark: Marker = marked) -> Any:
     if isinstance(value, list | tuple):
         return [scrubbed(item, mark) for item in value]
     return value
+
+
+def _telling(value: str) -> bool:
+    return len(value) >= (LONGEST_WORD if value.isalpha() else SHORTEST_KNOWN)
 
 
 def _replaced(found: re.Match[str], mark: Marker) -> str:

@@ -33,8 +33,8 @@ class Signed:
     signature: bytes
 
     def evidence(self, **what: str) -> dict[str, str]:
-        """What was signed with key and signature, for the trail."""
-        return {**what, "key": self.key, "signature": self.signature.hex()}
+        """What was signed with key and signature, for the trail; a key's comment is often a person's address."""
+        return {**what, "key": bare(self.key), "signature": self.signature.hex()}
 
 
 def vote_statement(decision: str, choice: str, person: str, digest: str, reason: str) -> bytes:

@@ -93,9 +93,10 @@ def test_a_line_of_json_stays_one() -> None:
 
 
 def test_what_this_process_knows_is_found_in_any_words() -> None:
-    """A value that was configured here needs no shape; a short one is passed over."""
-    learn({"correct horse battery": "database-password", "abc": "short"})
-    assert scrub("it is correct horse battery, abc") == "it is [redacted:database-password], abc"
+    """A value that was configured here needs no shape; a short one or a plain word is passed over."""
+    learn({"correct horse battery": "database-password", "abc": "short", "postgres": "word"})
+    said = scrub("it is correct horse battery, abc, postgresql")
+    assert said == "it is [redacted:database-password], abc, postgresql"
 
 
 def test_keys_of_secrets_hide_what_they_hold() -> None:
