@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import boto3
 import pytest
 import yaml
 from pydantic import AliasChoices, BaseModel
@@ -40,6 +41,7 @@ SANDBOX = (ROOT / "docs" / "sandbox.md").read_text()
 README = (ROOT / "README.md").read_text()
 WRITTEN = {"README.md": README, **{p.name: p.read_text() for p in sorted((ROOT / "docs").glob("*.md"))}}
 POLICY = json.loads((ROOT / "deploy" / "iam-policy.json").read_text())
+ARCHIVE_POLICY = json.loads((ROOT / "deploy" / "archive-bucket-policy.json").read_text())
 
 # boto3's name of every operation that bot/world calls, and the permission that AWS asks for it.
 PERMISSIONS = {
@@ -63,6 +65,17 @@ PERMISSIONS = {
     "route53-recovery-cluster get_routing_control_state": "route53-recovery-cluster:GetRoutingControlState",
     "route53-recovery-cluster update_routing_control_states": "route53-recovery-cluster:UpdateRoutingControlStates",
     "s3 delete_object": "s3:DeleteObject", "s3 list_objects_v2": "s3:ListBucket", "s3 put_object": "s3:PutObject",
+}  # fmt: skip
+# The same for the trail's own clients, which pass no register.
+TRAIL = {
+    "kms get_public_key": ["kms:GetPublicKey"], "kms sign": ["kms:Sign"],
+    "s3 get_bucket_versioning": ["s3:GetBucketVersioning"],
+    "s3 get_object": ["s3:GetObject", "s3:GetObjectVersion"],
+    "s3 get_object_lock_configuration": ["s3:GetBucketObjectLockConfiguration"],
+    "s3 get_object_retention": ["s3:GetObjectRetention"],
+    "s3 head_bucket": ["s3:ListBucket"],
+    "s3 list_object_versions": ["s3:ListBucketVersions"],
+    "s3 put_object": ["s3:PutObject"],
 }  # fmt: skip
 # Asked by what stands before a change, not by a call of its own.
 ASSUMED = ("sts:AssumeRole", "sts:SetSourceIdentity")
@@ -214,14 +227,48 @@ def operations() -> set[str]:
     return found
 
 
+def trail_operations() -> set[str]:
+    """Service and operation of what the trail's clients call: whatever is named like an operation of the service."""
+    found = set()
+    for service, name in (("s3", "vault"), ("kms", "signing")):
+        operations = boto3.Session().client(service, region_name="us-east-2").meta.method_to_api_mapping
+        words = set(
+            re.findall(r"(?:_client\.|\")([a-z_]+)", (ROOT / "bot" / "world" / f"{name}.py").read_text())
+        )
+        found |= {f"{service} {word}" for word in words & set(operations)}
+    return found
+
+
 def test_the_iam_policy_allows_what_is_called_and_no_more() -> None:
     """A call that is new in bot/world must be named here and in the policy; one that is gone leaves both."""
-    allowed = [action for statement in POLICY["Statement"] for action in statement["Action"]]
+    allowed = [action for s in POLICY["Statement"] if s["Effect"] == "Allow" for action in s["Action"]]
+    wanted = [*PERMISSIONS.values(), *ASSUMED, *itertools.chain(*TRAIL.values())]
 
     assert operations() == set(PERMISSIONS)
-    assert sorted(allowed) == sorted([*PERMISSIONS.values(), *ASSUMED])
-    assert {s["Effect"] for s in POLICY["Statement"]} == {"Allow"}
+    assert trail_operations() == set(TRAIL)
+    assert sorted(allowed) == sorted(wanted)
     assert all(f"`{statement['Sid']}`" in OPERATING for statement in POLICY["Statement"])
+
+
+def test_nobody_who_moves_production_can_weaken_the_archive() -> None:
+    """Signalbox's role is denied it, and so is everybody by the bucket; what is allowed is the same in both."""
+    [denied] = [s for s in POLICY["Statement"] if s["Effect"] == "Deny"]
+    bucket = {s["Sid"]: s for s in ARCHIVE_POLICY["Statement"]}
+    both = {
+        "s3:BypassGovernanceRetention",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:PutObjectRetention",
+    }
+
+    assert both < set(denied["Action"])
+    assert both == set(bucket["NeverRemove"]["Action"])
+    assert bucket["NeverRemove"]["Principal"] == bucket["StoreOnceOnly"]["Principal"] == "*"
+    assert bucket["StoreOnceOnly"]["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+    for statement in POLICY["Statement"]:
+        if statement["Sid"] in ("KeepTrail", "ReadTrail", "SeeTrail"):
+            there = bucket[statement["Sid"]]
+            assert (there["Action"], there["Resource"]) == (statement["Action"], statement["Resource"])
 
 
 def test_stop_objects_are_where_the_documents_say() -> None:
