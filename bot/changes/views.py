@@ -28,7 +28,9 @@ class VoteView:
 
 @dataclass(frozen=True)
 class DecisionView:
-    """A question. `kind` approval, hold, review or recovery; `state` open, decided, expired, void; times in epoch seconds.
+    """A question; times in epoch seconds.
+
+    `kind` approval, hold, review or recovery; `state` open, decided, expired, void.
 
     `digest` is the plan's that it is about: whoever signs an answer signs it, too.
 

@@ -32,8 +32,9 @@ class Change(SQLModel, table=True):
 
 
 class Decision(SQLModel, table=True):
-    """A question with options, quorum, expiry. Kinds: approval, hold, review, recovery. States: open, decided, expired, void.
+    """A question with options, quorum, expiry.
 
+    Kinds: approval, hold, review, recovery. States: open, decided, expired, void.
     `roles` (comma separated) may answer; `excluded` may not (the requester of an approval). `emergency`
     marks a decision that was taken by break-glass and needs a review.
     """
