@@ -1,5 +1,5 @@
 """What people type. Importing this package declares every command."""
 
-from commands import evidence, failover, runs, signalbox
+from commands import audit, evidence, failover, runs, signalbox
 
-__all__ = ["evidence", "failover", "runs", "signalbox"]
+__all__ = ["audit", "evidence", "failover", "runs", "signalbox"]

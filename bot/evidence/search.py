@@ -18,7 +18,8 @@ from sqlmodel import Session, col, select
 from bot.evidence.told import told
 from bot.store.database import Database
 from bot.store.tables import Entry, Head
-from bot.trail.event import Name
+from bot.trail.append import Trail
+from bot.trail.event import Event, Name
 
 WORK = 50_000
 """Rows that one page passes over at most."""
@@ -151,13 +152,32 @@ def search(database: Database, query: Query, *, limit: int = 10, work: int = WOR
     )
 
 
+def searched(trail: Trail, person: str, face: str, words: str, page: Page | None = None) -> None:
+    """Record that somebody looked; to be done before anything is shown. Raises TrailError: then nothing is.
+
+    Without a page it was one row, taken away with its proof.
+    """
+    trail.note(
+        Event(
+            name=Name.TRAIL_SEARCHED,
+            actor=person,
+            face=face,
+            detail={
+                "query": words[:1000] or "everything",
+                "hits": 1 if page is None else len(page.hits),
+                "passed": 1 if page is None else page.passed,
+            },
+        )
+    )
+
+
 class _Looking:
     """Rows from `top` (outside) down to `first`, and how far that came: `at` is the last one passed."""
 
     def __init__(self, database: Database, query: Query, first: int, top: int, work: int) -> None:
         self._database = database
         self._query = query
-        self._names = query.names()
+        self.names = frozenset(query.names())
         self._first = first
         self._work = work
         self.at = max(top, first)
@@ -184,8 +204,8 @@ class _Looking:
             wanted = wanted.where(Entry.change == self._query.change).limit(span)
         else:
             wanted = wanted.where(Entry.seq >= top - span)
-            if self._names:
-                wanted = wanted.where(col(Entry.name).in_([str(name) for name in self._names]))
+            if self.names:
+                wanted = wanted.where(col(Entry.name).in_(sorted(self.names)))
         with self._database.read() as session:
             rows = session.exec(wanted.order_by(col(Entry.seq).desc())).all()
         found = [(int(seq), bytes(body)) for seq, body in rows]
@@ -211,7 +231,7 @@ def _hit(seq: int, body: bytes, query: Query, looking: _Looking) -> Hit | None:
     looking.last_ms = time_ms
     wrong = (
         (query.by and query.by.casefold() != who.casefold())
-        or (query.what and name not in query.names())
+        or (query.what and name not in looking.names)
         or (query.change and query.change != change)
         or (query.since_ms is not None and time_ms < query.since_ms)
         or (query.until_ms is not None and time_ms >= query.until_ms)

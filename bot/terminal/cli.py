@@ -314,6 +314,65 @@ def evidence(
     return 0
 
 
+@app.command(
+    usage="Usage: signalbox audit [WORDS…] [OPTIONS] | audit proof ROW [-o DIRECTORY] | audit --check FILE --body FILE"
+)
+def audit(
+    *words: str,
+    by: str = "",
+    what: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    first: Annotated[str, Parameter(name="--from")] = "",
+    to: str = "",
+    change: str = "",
+    about: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    before: int | None = None,
+    limit: int = 50,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    output: Annotated[Path, Parameter(name=("--output", "-o"))] = Path(),
+    check: Path | None = None,
+    body: Path | None = None,
+    key: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")] = "",
+    wiring: Wired,
+) -> int:
+    """Search the trail: who did what, when. That somebody searched is recorded, too.
+
+    `audit proof ROW` writes a row and its proof as files; `--check` checks such a proof offline. Exit code of a check:
+    0 proved, 1 wrong, 2 it fits but no key was given, 3 usage.
+
+    Args:
+        words: kinds of events (approvals, refused, calls), times (today, last 7d), people, or text to find.
+        by: the id of a person, or `me`, or `signalbox`.
+        what: kinds of events, or the beginning of an event's name; may be repeated.
+        first: the earliest time, as 2026-07-01, 2026-07-01T03:00Z or 7d.
+        to: the latest time, a day being inside.
+        change: the id of a change.
+        about: text within the row: a Region, a service, an operation, a request id; may be repeated.
+        before: where the last page ended.
+        limit: rows on a page.
+        as_json: print the rows themselves, byte for byte, a line each.
+        output: directory to write a row and its proof into.
+        check: a proof to check; needs no database and no settings.
+        body: the row that the proof is of.
+        key: a verifier key, or a file of one, that must have signed; may be repeated.
+        person: who searches, which is recorded.
+    """
+    from bot.evidence.wanted import Typed
+    from bot.terminal import audit as trail
+
+    if check is not None:
+        return trail.check(check, body, key)
+    configure("error")
+    typed = Typed(words, by, what, first, to, change, about, before, person)
+    desk = wiring.build(Settings()).desk
+    try:
+        if words[:1] == ("proof",):
+            return trail.take(desk, words[1:], person, output)
+        return trail.look(console(), desk, typed, limit=limit, as_json=as_json)
+    finally:
+        desk.database.close()
+
+
 @app.command
 def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False, wiring: Wired) -> int:
     """Check the configuration and what it reaches; changes nothing. Exit code 1 when something is wrong."""
