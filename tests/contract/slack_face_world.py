@@ -17,8 +17,8 @@ from slack_world import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, World, until, worl
 
 from bot.changes.views import Answer, ChangeView, VoteView
 from bot.clock import SystemClock
-from bot.errors import UsageError
-from bot.reply import Caller, File, Proposal, Reply, Table, Text
+from bot.errors import Refused, UsageError
+from bot.reply import Caller, File, Later, Proposal, Reply, Table, Text
 from bot.settings import Settings
 from bot.slack import SlackFace
 from bot.store.database import Database
@@ -42,6 +42,9 @@ class SmallDesk:
         self.votes: list[tuple[str, str, str]] = []
         self.refused: list[tuple[str, str, str]] = []
         self.slow = 0.0
+        self.broken = False
+        self.made = threading.Event()
+        self.made.set()
         self._lock = threading.Lock()
 
     def command(self, text: str, caller: Caller) -> Reply:
@@ -57,11 +60,19 @@ class SmallDesk:
             made = f"c{len(self.done):05}"
             self.put(change(id=made, channel=caller.where, approval=approval(id=f"d{made}"), title=rest))
             return Proposal(made)
+        if "later" in rest:
+            return Later("It comes.", self._later)
         if "file" in rest:
             return File("runs.txt", b"runs\n", "Runs")
         return (
             Table("Runs", ("id", "state"), (("c1", "done"),)) if name == "/runs" else Text(f"You said {rest}")
         )
+
+    def _later(self) -> Reply:
+        assert self.made.wait(10)
+        if self.broken:
+            raise Refused("There is nothing to show.", then="Choose other days.")
+        return File("pack.zip", b"PK", "Evidence", kind="application/zip")
 
     def put(self, view: ChangeView) -> None:
         with self.trail.record(Event(name=Name.CHANGE_PLANNED, change=view.id)) as record:

@@ -178,6 +178,38 @@ def test_tables_words_and_files_reach_the_one_who_asked(tmp_path):
     scene(body)(tmp_path)
 
 
+def test_what_takes_long_is_announced_and_keeps_nobody_waiting(tmp_path):
+    """Words at once, the file when it is made; commands of others are answered meanwhile."""
+
+    async def body(s):
+        s.desk.made.clear()
+        await s.command("/evidence later")
+        await until(lambda: "It comes." in s.whispers("oncall"))
+        await s.command("/signalbox help")
+        await until(lambda: "You said help" in s.whispers("oncall"))
+        assert s.calls("files.completeUploadExternal") == []
+
+        s.desk.made.set()
+        await until(lambda: "in your messages with Signalbox" in "".join(s.whispers("oncall")))
+
+        assert s.calls("files.completeUploadExternal")[0]["ok"]
+
+    scene(body)(tmp_path)
+
+
+def test_long_work_that_comes_to_nothing_is_told(tmp_path):
+    """Whoever asked reads why there is no file."""
+
+    async def body(s):
+        s.desk.broken = True
+        await s.command("/evidence later")
+        await until(lambda: "There is nothing to show." in "".join(s.whispers("oncall")))
+
+        assert s.calls("files.completeUploadExternal") == []
+
+    scene(body)(tmp_path)
+
+
 def test_the_plan_opens_in_a_window_and_stop_buttons_reach_the_desk(tmp_path):
     """Show plan shows all steps; the board's buttons stop the change they belong to."""
 

@@ -179,6 +179,7 @@ def test_every_command_is_told() -> None:
         "recover",
         "verify",
         "corroborate",
+        "evidence",
         "doctor",
         "manifest",
         "estate",

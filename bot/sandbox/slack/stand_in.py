@@ -48,6 +48,7 @@ COMMANDS = (
     SlashCommand(
         "/failover", "Move production to another Region", "REGION [--planned] [--dry-run] --reason TEXT"
     ),
+    SlashCommand("/evidence", "One file for the auditors", "[2026-Q3]"),
     SlashCommand("/runs", "What is running, and what ran", "[RUN]"),
     SlashCommand("/signalbox", "Help and state of the bot", "[help | status]"),
 )
