@@ -20,7 +20,18 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from tests.bench import acknowledge, approval, approval_core, drill, engine, machine, run_time, startup, trail
+from tests.bench import (
+    acknowledge,
+    approval,
+    approval_core,
+    drill,
+    engine,
+    evidence,
+    machine,
+    run_time,
+    startup,
+    trail,
+)
 from tests.bench.figures import FULL, SHORT, Figure, Form, show
 from tests.bench.record import record
 from tests.bench.sandbox import Broken, sandbox
@@ -45,6 +56,7 @@ BENCHES: dict[str, Bench] = {
     "engine": engine.measure,
     "startup": lambda _folder, form: startup.measure(form),
     "trail": trail.measure,
+    "evidence": evidence.measure,
     "run_time": run_time.measure,
     "drill": drill.measure,
 }

@@ -68,6 +68,7 @@ class Form:
     commits: int
     rows: int
     log_rows: int
+    pack_rows: int
     starts: int
     play: bool
     speed: float = 1.0
@@ -76,11 +77,11 @@ class Form:
 
 FULL = Form(
     bursts=5, burst=50, approvals=30, core_approvals=300, runs=6, steps=30, commits=500, rows=20_000,
-    log_rows=1_000_000, starts=3, play=True,
+    log_rows=1_000_000, pack_rows=10_000, starts=3, play=True,
 )  # fmt: skip
 SHORT = Form(
     bursts=1, burst=10, approvals=2, core_approvals=10, runs=1, steps=6, commits=30, rows=500,
-    log_rows=2_000, starts=1, play=False, speed=20.0, short=True,
+    log_rows=2_000, pack_rows=1_500, starts=1, play=False, speed=20.0, short=True,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tests.bench.__main__ import BENCHES
 ROOT = Path(__file__).parents[2]
 
 
-QUICK = ("acknowledge", "approval", "core", "engine", "startup", "trail")
+QUICK = ("acknowledge", "approval", "core", "engine", "startup", "trail", "evidence")
 PLAYED = ("run_time", "drill")
 
 
@@ -45,6 +45,7 @@ def test_every_bench_still_works() -> None:
         "ready",
         "memory",
         "verified",
+        "Evidence pack",
     ):
         assert figure in shown
 
