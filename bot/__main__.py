@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from bot.compose import build, records
+from bot.compose import assumed, build, records
 from bot.serve import serve
 from bot.slack.manifest import manifest
 from bot.terminal import cli
@@ -15,7 +15,9 @@ from bot.world.vault import open_archive
 
 def main() -> int:
     """The command line; returns the exit code."""
-    wiring = cli.Wiring(partial(build, terminal=True), serve, manifest, open_archive, records, kms_key=KmsKey)
+    wiring = cli.Wiring(
+        partial(build, terminal=True), serve, manifest, open_archive, records, assumed, KmsKey
+    )
     return cli.main(wiring, sys.argv[1:])
 
 

@@ -35,7 +35,7 @@ from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.keeper import Keeper
 from bot.trail.proof import Proof
 from bot.trail.ship import Shipper
-from bot.world import open_records, open_world
+from bot.world import assumable, open_records, open_world
 from bot.world.signing import FileKey, KmsKey
 from bot.world.vault import open_archive
 
@@ -124,6 +124,13 @@ def records(settings: Settings) -> Records:
     estate = read_estate(settings.estate)
     clusters = {name: region.cluster for name, region in estate.regions.items()}
     return open_records(clock=_clock(settings), clusters=clusters)
+
+
+def assumed(settings: Settings) -> dict[str, str]:
+    """By Region of the estate, why the role of changes cannot be assumed there. Raises EstateError."""
+    return assumable(
+        role_arn=settings.role_arn, regions=read_estate(settings.estate).regions, clock=_clock(settings)
+    )
 
 
 def build(settings: Settings, *, terminal: bool = False) -> Box:

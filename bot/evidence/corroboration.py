@@ -173,6 +173,7 @@ class Corroboration:
                 "asked_at_ms": _ms(self.asked_at),
                 "exit_code": self.exit_code,
                 "counts": {str(one): count for one, count in self.counts.items()},
+                "table": [list(row) for row in self.table()],
                 "calls": [_call(one) for one in self.calls],
                 "outside": [
                     {

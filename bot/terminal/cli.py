@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +39,8 @@ class Wiring:
     """The archive at a URL, `s3://bucket/prefix`, in a Region; raises SignalboxError for what is none."""
     records: Callable[[Settings], Records]
     """The logs that others keep of the same calls."""
+    assumed: Callable[[Settings], Mapping[str, str]]
+    """By Region, why its STS does not give the role of changes; empty where it does."""
     kms_key: Callable[[str], Signer]
     """The key of an ARN; raises SignalboxError for what is none."""
 
@@ -170,7 +172,7 @@ def recover(
     yes: Annotated[bool, Parameter(negative="")] = False,
     wiring: Wired,
 ) -> int:
-    """Let the trail go on where database and archive differ, signed by two leads. Without --as and --reason it is only shown.
+    """Let the trail go on where database and archive differ, signed by two leads. Without --as and --reason: show it.
 
     Args:
         person: who you are: your id under `people:` in the estate.
@@ -240,8 +242,8 @@ def corroborate(
     *,
     first: Annotated[str, Parameter(name="--from")],
     last: Annotated[str, Parameter(name="--to")],
-    cloudtrail: tuple[Path, ...] = (),
-    kubernetes_audit: tuple[str, ...] = (),
+    cloudtrail: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    kubernetes_audit: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
     wiring: Wired,
 ) -> int:
@@ -280,8 +282,8 @@ def evidence(
     seed: str = "",
     sample: int | None = None,
     person: Annotated[str, Parameter(name="--as", env_var="SIGNALBOX_PERSON")] = "",
-    cloudtrail: tuple[Path, ...] = (),
-    kubernetes_audit: tuple[str, ...] = (),
+    cloudtrail: Annotated[tuple[Path, ...], Parameter(negative="")] = (),
+    kubernetes_audit: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     wiring: Wired,
 ) -> int:
     """Write an evidence pack for auditors: `signalbox evidence --from 2026-07-01 --to 2026-09-30 -o PACK.zip`.
@@ -376,9 +378,10 @@ def audit(
 @app.command
 def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False, wiring: Wired) -> int:
     """Check the configuration and what it reaches; changes nothing. Exit code 1 when something is wrong."""
-    from bot.terminal.doctor import examine
+    from bot.terminal.doctor import examine, role
 
-    found = examine(Settings(), wiring.archive, wiring.kms_key)
+    settings = Settings()
+    found = [*examine(settings, wiring.archive, wiring.kms_key), *role(settings, wiring.assumed)]
     if as_json:
         print(json.dumps([{"check": c.name, "ok": c.ok, "says": c.says} for c in found], indent=2))
     else:

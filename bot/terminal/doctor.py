@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bot.errors import SignalboxError
 from bot.estate_file import read_estate
@@ -30,6 +30,19 @@ def examine(
     if settings.clock is not None:
         found.append(Check("clock", ok=True, says=f"simulated, from {settings.clock}: never in production"))
     return found
+
+
+def role(settings: Settings, assumed: Callable[[Settings], Mapping[str, str]]) -> list[Check]:
+    """Whether the role of changes can be assumed in every Region: the night is the wrong time to find out."""
+    if not settings.role_arn:
+        return []
+    try:
+        refused = {region: why for region, why in assumed(settings).items() if why}
+    except SignalboxError as error:
+        refused = {"": str(error)}
+    words = "; ".join(f"{region}: {why}".removeprefix(": ") for region, why in refused.items())
+    good = f"{settings.role_arn} can be assumed in a person's name in every Region"
+    return [Check("role", ok=not refused, says=words or good)]
 
 
 def _estate(settings: Settings) -> Check:

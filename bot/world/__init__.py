@@ -5,12 +5,12 @@ Everything here answers in the words of `bot.ports` and fails in those of `bot.e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bot.clock import Clock
-from bot.errors import TrailError
+from bot.errors import OutsideError, TrailError
 from bot.ports import Ports, Register
 from bot.records import Records
 from bot.world.capacity import AwsCapacity
@@ -28,7 +28,7 @@ from bot.world.records import AwsRecords
 from bot.world.routing import AwsRouting
 from bot.world.sessions import AwsSessions
 
-__all__ = ["open_records", "open_world"]
+__all__ = ["assumable", "open_records", "open_world"]
 
 
 def open_world(
@@ -82,3 +82,18 @@ class _OnlyReads:
 def open_records(*, clock: Clock, clusters: Mapping[str, str]) -> Records:
     """CloudTrail and the clusters' audit logs, with clients that cannot change anything; no call is made yet."""
     return AwsRecords(AwsSessions(Hooks(_OnlyReads()), Rates(clock)), clusters, clock)
+
+
+def assumable(*, role_arn: str, regions: Iterable[str], clock: Clock) -> dict[str, str]:
+    """By Region, why its STS does not give this role in a person's name; empty where it does. Changes nothing."""
+    found: dict[str, str] = {}
+    for region in regions:
+        try:
+            AwsSessions(
+                Hooks(_OnlyReads()), Rates(clock), role_arn=role_arn, regions=[region], clock=clock
+            ).try_role(region)
+        except OutsideError as error:
+            found[region] = error.what
+        else:
+            found[region] = ""
+    return found

@@ -12,8 +12,10 @@ import pytest
 from world_outside import ACT, EAST, WEST, Outside, open_ports, outside
 
 from bot.act import Act, acting
+from bot.clock import FileClock
 from bot.errors import OutsideError, Rejected, Throttled, Unreachable
 from bot.records import fit_for_sts
+from bot.world import assumable
 from bot.world.people import LASTS_SECONDS, RENEW_SECONDS, SILENT_SECONDS, SPARE_SECONDS, People
 
 ROLE = "arn:aws:iam::123456789012:role/signalbox"
@@ -143,6 +145,16 @@ def test_route_53_asks_a_region_s_sts_too(world: Outside) -> None:
     assert weights["eventName"] == "ChangeResourceRecordSets"
     assert weights["userIdentity"]["sessionContext"]["sourceIdentity"] == ACT.person
     assert {call["region"] for call in world.asked("AssumeRole")} <= {EAST, WEST}
+
+
+def test_the_doctor_tries_the_role_in_every_region(world: Outside, tmp_path: Path) -> None:
+    """Each Region's STS is asked, and says in AWS's words why not."""
+    clock = FileClock(tmp_path / "clock.json")
+    good = assumable(role_arn=ROLE, regions=(EAST, WEST), clock=clock)
+    bad = assumable(role_arn=ROLE.replace("signalbox", "nobody"), regions=(WEST,), clock=clock)
+
+    assert good == {EAST: "", WEST: ""}
+    assert "AccessDenied" in bad[WEST]
 
 
 class HandClock:
