@@ -13,6 +13,7 @@ import orjson
 
 from bot.errors import Refused
 from bot.evidence import page, pdf
+from bot.evidence.controls import count
 from bot.evidence.estates import Estates
 from bot.evidence.manifest import Files, sign
 from bot.evidence.population import population
@@ -133,8 +134,9 @@ class Packed:
         """In one sentence or two."""
         found, window = self.population, self.window
         told = (
-            f"{window.days.words}: {found.rows} rows, {len(found.changes)} changes, {len(found.refusals)} refusals, "
-            f"{len(found.gaps)} gaps in the heartbeat; {self.samples} changes shown whole."
+            f"{window.days.words}: {found.rows} rows, {count(len(found.changes), 'change', 'changes')}, "
+            f"{count(len(found.refusals), 'refusal', 'refusals')}, "
+            f"{count(len(found.gaps), 'gap', 'gaps')} in the heartbeat; shown whole: {self.samples}."
         )
         return told if window.complete else told + " The window was not over: what comes later is not in it."
 

@@ -10,6 +10,7 @@ from bot.clock import span
 from bot.evidence import figures
 from bot.evidence.controls import controls, count
 from bot.evidence.estates import Estates
+from bot.evidence.population import LONGEST_MS
 from bot.evidence.records import ChangeRecord, Gap, Population
 from bot.evidence.sample import Sampling, always
 from bot.evidence.table import at, generator
@@ -101,6 +102,12 @@ def _attention(shown: Shown) -> Iterator[str]:
         yield f"When this pack was made, the verifier did not verify the log: {shown.verdict['words']}"
     if not window.complete:
         yield "The window was not over when this pack was made, or nothing was written after it: it is not complete."
+    if (
+        window.inside == 0
+        and found.first_ms is not None
+        and found.first_ms - window.days.since_ms > LONGEST_MS
+    ):
+        yield f"The log begins within this period, at {_when(found.first_ms)}: of the time before it nothing is known."
     if found.gaps:
         longest = max(gap.until_ms - gap.since_ms for gap in found.gaps)
         yield (

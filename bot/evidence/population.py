@@ -293,6 +293,8 @@ def _plain(value: Any) -> str:
         return value or "none"
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
+    if isinstance(value, dict) and value.keys() == {"$c", "d"}:
+        return f"withheld, commitment {value['d']}"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(one)}" for key, one in sorted(value.items()))
     if value is None:

@@ -97,7 +97,7 @@ def test_the_terminal_writes_a_file_and_never_over_another(quarter: Quarter, tmp
     """Whole or not at all, with the name of who took it."""
     path = tmp_path / "PACK.zip"
     words = write_pack(quarter.packer, quarter.days, Sampling(), path, "")
-    assert "5 changes" in words
+    assert "5 changes, 2 refusals" in words
     assert zipfile.is_zipfile(path)
     assert quarter.box.entries("evidence:pack:exported")[-1]["actor"]["user"]["uid"].startswith(
         "operating system user"

@@ -131,6 +131,7 @@ def test_silence_and_gaps_are_loud(pack: dict[str, bytes]) -> None:
     page = pack["index.html"].decode()
     first = page.partition('id="glance"')[0]
     for words in (
+        "The log begins within this period",
         "No drills in this period",
         "without a heartbeat",
         "ended as aborted",
