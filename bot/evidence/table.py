@@ -22,7 +22,7 @@ HEADINGS = (
     "calls_without_outcome", "calls_with_request_id", "recovery_seconds", "payments_lost", "rows", "first_row",
     "last_row", "sampled", "always_listed_because",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def at(ms: int | None) -> str:
@@ -35,7 +35,7 @@ def at(ms: int | None) -> str:
 def safe(cell: object) -> str:
     """A cell that no spreadsheet takes for a formula: what begins like one gets an apostrophe in front."""
     text = str(cell)
-    return "'" + text if text.lstrip(" \n").startswith(_FORMULA) else text
+    return "'" + text if text.lstrip().startswith(_FORMULA) else text
 
 
 def as_csv(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
