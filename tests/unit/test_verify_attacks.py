@@ -239,7 +239,7 @@ def edit_and_rehash(world: World, data: st.DataObject) -> tuple[Report, set[str]
 def edit_and_rechain(world: World, data: st.DataObject) -> tuple[Report, set[str]]:
     at = place(data, world.log)
     world.log.bodies = rechained(world.log.bodies, lambda all_of: changed(all_of[at]))
-    return world.log.verified(), {"root-differs"}
+    return world.log.verified(), {"root-differs", "checkpoint-not-signed"}
 
 
 @attack
@@ -253,7 +253,7 @@ def delete_row(world: World, data: st.DataObject) -> tuple[Report, set[str]]:
 def delete_and_rechain(world: World, data: st.DataObject) -> tuple[Report, set[str]]:
     at = place(data, world.log)
     world.log.bodies = rechained(world.log.bodies, lambda all_of: all_of.pop(at))
-    return world.log.verified(), {"root-differs", "cut-off"}
+    return world.log.verified(), {"root-differs", "checkpoint-not-signed", "cut-off"}
 
 
 @attack
@@ -262,7 +262,7 @@ def insert_and_rechain(world: World, data: st.DataObject) -> tuple[Report, set[s
     world.log.bodies = rechained(
         world.log.bodies, lambda all_of: all_of.insert(at, all_of[at] | {"severity_id": 2})
     )
-    return world.log.verified(), {"root-differs"}
+    return world.log.verified(), {"root-differs", "checkpoint-not-signed"}
 
 
 @attack
@@ -280,7 +280,7 @@ def reorder_and_rechain(world: World, data: st.DataObject) -> tuple[Report, set[
         all_of[at - 1], all_of[at] = all_of[at], all_of[at - 1]
 
     world.log.bodies = rechained(world.log.bodies, swap)
-    return world.log.verified(), {"root-differs"}
+    return world.log.verified(), {"root-differs", "checkpoint-not-signed"}
 
 
 @attack
