@@ -135,6 +135,7 @@ class Lookout:
             state, why = judge(session, locked)
             local = local_head(session, origin)
         point = locked.checkpoint if locked else None
+        locks = self._locks() if self._looked != origin else ""
         self._looked = origin
         if state in DIVERGED:
             self.part(origin, state, why, point, local)
@@ -143,12 +144,21 @@ class Lookout:
             "archive": self.archive.where,
             "locked": head_of(point, origin),
             "local": local,
+            "locks": locks,
         }
         if lost:
             detail["lost"] = shipped
         forget = (point.size if point else 0) if lost else None
         self._tell(origin, state, "", Name.LOG_ANCHORED, detail, point, forget=forget)
         return state
+
+    def _locks(self) -> str:
+        """How the bucket locks what it is given, in words for the trail; the doctor says what is wrong with it."""
+        try:
+            found = self.archive.locking()
+        except OutsideError as error:
+            return f"not told: {error.what}"
+        return f"{found.mode} {found.days} days" if found.mode and found.enabled else "not locked"
 
     def part(
         self,
@@ -160,9 +170,14 @@ class Lookout:
         more: dict[str, Any] | None = None,
     ) -> None:
         """Database and archive differ: say it, and keep it until people have settled it."""
-        detail = {"state": state, "why": why, "archive": self.archive.where, "local": local, **(more or {})}
-        if locked is not None:
-            detail["locked"] = head_of(locked, origin)
+        detail = {
+            "state": state,
+            "why": why,
+            "archive": self.archive.where,
+            "local": local,
+            "locked": head_of(locked, origin),
+            **(more or {}),
+        }
         self._tell(origin, state, why, Name.LOG_DIVERGED, detail, locked)
 
     def _tell(
@@ -202,7 +217,7 @@ class Lookout:
         row = session.get(Anchor, origin) or Anchor(origin=origin, state="new")
         row.state, row.why, row.looked_at = state, why, self.trail.clock.now()
         if forget is not None:
-            row.locked_size, row.locked_root = 0, b""
+            row.locked_size, row.locked_root = 0, tree.EMPTY
             session.connection().execute(
                 update(CheckpointRow)
                 .where(col(CheckpointRow.origin) == origin, col(CheckpointRow.size) > forget)
@@ -210,6 +225,8 @@ class Lookout:
             )
         if locked is not None and (state in DIVERGED or locked.size >= row.locked_size):
             row.locked_size, row.locked_root = locked.size, locked.root
+        if not row.locked_root:
+            row.locked_root = tree.EMPTY
         session.add(row)
 
 

@@ -130,6 +130,27 @@ def test_an_object_without_a_lock_is_told_as_such(account: Account) -> None:
     assert (held.mode, held.until) == ("", None)
 
 
+def test_an_archive_that_locks_weakly_is_told_by_the_doctor(account: Account, tmp_path: Path) -> None:
+    """GOVERNANCE may be lifted by some, and a production Region may be gone."""
+    from bot.settings import Settings
+    from bot.terminal.doctor_trail import archive_check
+
+    s3 = account.client("s3", OHIO)
+    where = {"LocationConstraint": OHIO}
+    s3.create_bucket(Bucket="weak", ObjectLockEnabledForBucket=True, CreateBucketConfiguration=where)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Years": 1}}
+    s3.put_object_lock_configuration(
+        Bucket="weak", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    weak = S3Archive("s3://weak", OHIO)
+    assert weak.locking() == Locking(OHIO, enabled=True, mode="GOVERNANCE", days=365, versioned=True)
+    weak.put("x", b"x")
+    assert weak.read("x").mode == "GOVERNANCE"
+    settings = Settings(archive="s3://weak", archive_region=OHIO, estate=tmp_path / "none.yaml")
+    found = archive_check(settings, S3Archive)
+    assert (found.ok, "COMPLIANCE is needed" in found.says) == (False, True)
+
+
 def test_a_lost_reply_is_found_out_by_putting_it_again(
     archive: S3Archive, fault: Callable[..., None]
 ) -> None:

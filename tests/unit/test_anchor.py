@@ -46,6 +46,7 @@ def test_a_database_that_has_what_is_locked_is_anchored(log: Log) -> None:
     assert len(log.told(Name.LOG_ANCHORED)) == 1
     log.another().ship_once()
     first, second = log.told(Name.LOG_ANCHORED)
+    assert first["locks"] == "COMPLIANCE 400 days"
     assert first["locked"] == {"origin": CHAIN, "size": 0, "root": EMPTY.hex()}
     assert (second["locked"]["size"], second["local"]["size"]) == (6, 7)
     assert log.anchor().state == "anchored"
