@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,8 +96,13 @@ def test_it_goes_on_wherever_it_stopped(tmp_path: Path) -> None:
 
 def _with_a_failure(home: Path, number: int, *, late: bool) -> MemoryArchive:
     clock = HandClock()
+    empty = home / "empty.db"
+    if not empty.exists():
+        made = Database(f"sqlite:///{empty}")
+        migrate(made)
+        made.close()
+    shutil.copy(empty, home / f"{number}-{late}.db")
     database = Database(f"sqlite:///{home}/{number}-{late}.db")
-    migrate(database)
     log = Log(database, clock, home)
     log.write(300, 20)
     log.archive.fail_at, log.archive.late = number, late
