@@ -17,20 +17,24 @@ from bot.clock import SystemClock
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.trail.append import Trail
+from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.event import Event, Name
+from bot.world.signing import FileKey
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory with an estate and an honest trail of five rows."""
+    """A directory with an estate and an honest, signed trail of five rows."""
     (tmp_path / "estate.yaml").write_text(estate_text())
     database = Database(f"sqlite:///{tmp_path}/box.db")
     migrate(database)
     trail = Trail(database, SystemClock())
-    for index in range(5):
+    for index in range(4):
         trail.note(Event(name=Name.BOT_HEARTBEAT, detail={"index": index}))
+    # The fifth row introduces the key.
+    Checkpointer(trail, Keyring(FileKey(tmp_path / "signing.key"))).seal()
     database.close()
     return tmp_path
 

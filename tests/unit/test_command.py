@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from hand_clock import HandClock
 from hypothesis import given
 from hypothesis import strategies as st
 from plans import estate_text
@@ -13,15 +14,21 @@ from bot.command import COMMANDS, execute
 from bot.errors import SignalboxError, UsageError
 from bot.estate_file import parse_estate
 from bot.reply import Caller, Proposal, Text
+from bot.store.database import Database
+from bot.trail.append import Trail
 from runbooks.request import Request
 
 ME = Caller("U0000ONCALL", "On-call", "C0000000OPS")
 
 
 class Counter:
-    """A desk that only remembers what it was asked."""
+    """A desk that only remembers what it was asked; its database is empty of everything, tables too."""
 
     estate = parse_estate(estate_text().encode())
+    clock = HandClock()
+    database = Database("sqlite:///:memory:")
+    trail = Trail(database, clock)
+    packer = None
 
     def __init__(self) -> None:
         self.asked: list[tuple[Request, bool]] = []

@@ -180,6 +180,7 @@ def test_every_command_is_told() -> None:
         "verify",
         "corroborate",
         "evidence",
+        "audit",
         "doctor",
         "manifest",
         "estate",
