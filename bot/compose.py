@@ -22,6 +22,8 @@ from bot.engine.register import Intents
 from bot.engine.visit import Visitor
 from bot.errors import EstateError, SignalboxError
 from bot.estate_file import read_estate
+from bot.evidence import access, oscal
+from bot.evidence import access, oscal
 from bot.evidence.pack import Packer
 from bot.known import learn_secrets
 from bot.ports import Ports
@@ -172,7 +174,8 @@ def build(settings: Settings, *, terminal: bool = False) -> Box:
     engine = Engine(Visitor(ports, KINDS, trail, lease), workers=settings.workers)
     rounds = Rounds(estates, ports, database, trail, lease.leads)
     checkpointer = Checkpointer(trail, _keyring(settings))
-    desk.packer = Packer(trail, checkpointer.seal, checkpointer.vouch)
+    parts = (access.part, oscal.part)
+    desk.packer = Packer(trail, checkpointer.seal, checkpointer.vouch, parts)
     shipper = Shipper(trail, archive, late_seconds=settings.archive_late_seconds) if archive else None
     keeper = Keeper(trail, checkpointer, lease.leads, shipper)
     return Box(settings, clock, database, trail, lease, ports, engine, desk, watch, rounds, keeper)
