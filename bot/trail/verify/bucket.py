@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from bot.trail.note import NotANote, parse_key
 from bot.trail.recovered import generation
 from bot.trail.tree import leaf_hash
-from bot.trail.verify.heads import Heads, Recovered, Signed, check_local
+from bot.trail.verify.heads import Heads, Signed
 from bot.trail.verify.keys import Keys, pins
+from bot.trail.verify.recoveries import check_local, relate
 from bot.trail.verify.report import Locks, Report, Row, Unreadable
 from bot.trail.verify.rows import Walk
 from bot.trail.verify.segments import named, rows_of
@@ -97,7 +98,7 @@ def verify_bucket(
         again = ((row.seq, row.body) for row in store.rows(origins[-1]))
         store.report_rows = Report()
         check_local(report, newest_walk.heads.recovered, again)
-    _relations(report, chain, origins, walks)
+    relate(report, chain, origins, walks)
     if report.chain != chain and report.rows:
         report.find(-1, "other-log", f"below {chain} lie rows of the log {report.chain!r}")
     store.keys(origins, walks)
@@ -129,48 +130,6 @@ def _origin(
     walk = Walk(report, keys, heads)
     walk.take(store.rows(origin))
     return walk
-
-
-def _relations(report: Report, chain: str, origins: list[str], walks: dict[str, Walk]) -> None:
-    """Each origin after the first is one that a row of a recovery names, with where the one before it ended."""
-    for number, origin in enumerate(origins):
-        if origin == chain:
-            continue
-        before = origins[number - 1] if number else ""
-        row = next((one for one in walks[origin].heads.recovered if one.origin == origin), None)
-        if row is None:
-            report.find(-1, "origin-unexplained", f"the log goes on as {origin}, and no row says why: a fork")
-            continue
-        if not before:
-            report.find(
-                row.seq, "origin-missing", f"{origin} follows {row.locked_origin}, of which nothing is here"
-            )
-            continue
-        _parted(report, row, before, walks)
-
-
-def _parted(report: Report, row: Recovered, before: str, walks: dict[str, Walk]) -> None:
-    old = walks[before].report
-    if (row.locked_origin, row.locked_size, row.locked_root) != (before, old.size, old.root):
-        report.find(
-            row.seq,
-            "recovery-names-other",
-            f"the recovery names {row.locked_origin} over {row.locked_size} rows as what was locked last, and below"
-            f" {before} that is over {old.size} rows{'' if row.locked_size != old.size else ' with another root'}",
-        )
-        return
-    there = walks[before].heads.roots.get(row.local_size)
-    same = there is not None and there.hex() == row.local_root
-    rest = (
-        f"rows {row.local_size} to {old.rows - 1} are only below {before}"
-        if same and old.rows > row.local_size
-        else "nothing was lost"
-        if same
-        else f"they part before row {row.local_size}"
-    )
-    report.note(
-        f"The log parted from its archive and was recovered in row {row.seq}: it goes on as {row.origin}; {rest}."
-    )
 
 
 @dataclass

@@ -11,8 +11,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.trail.verify.heads import Heads, Signed, check_local
+from bot.trail.verify.heads import Heads, Signed
 from bot.trail.verify.keys import Keys
+from bot.trail.verify.recoveries import check_local
 from bot.trail.verify.report import Report, Row, Unreadable
 from bot.trail.verify.rows import Walk
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from bot.trail.note import LONGEST_NOTE, NotANote, Note, parse_note
 from bot.trail.recovered import generation
-from bot.trail.tree import Frontier, leaf_hash
+from bot.trail.tree import Frontier
 from bot.trail.verify.keys import Keys
+from bot.trail.verify.recoveries import Recovered
 from bot.trail.verify.report import Report, Unreadable, when
 
 NEVER = 2**63
@@ -32,19 +33,6 @@ class Signed:
     where: str
     root: bytes | None = None
     stored_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """A row that names where a log parted from its archive."""
-
-    seq: int
-    origin: str
-    locked_origin: str
-    locked_size: int
-    locked_root: str
-    local_size: int
-    local_root: str
 
 
 class Heads:
@@ -321,29 +309,6 @@ class Heads:
             "not-the-beginning",
             f"the log you saw ({point.size} rows) is not the beginning of this one ({rows} rows)",
         )
-
-
-def check_local(report: Report, recovered: Iterable[Recovered], bodies: Iterable[tuple[int, bytes]]) -> None:
-    """Whether the heads that recoveries name as this log's own are: reads the rows before them once more."""
-    wanted = sorted(recovered, key=lambda one: one.local_size)
-    grown = Frontier()
-    for seq, body in bodies:
-        if not _judged(report, wanted, grown) or seq != grown.size:
-            return
-        grown.add(leaf_hash(body))
-    _judged(report, wanted, grown)
-
-
-def _judged(report: Report, wanted: list[Recovered], grown: Frontier) -> bool:
-    while wanted and wanted[0].local_size <= grown.size:
-        one = wanted.pop(0)
-        if one.local_root != grown.root().hex():
-            report.find(
-                one.seq,
-                "recovery-heads",
-                f"the recovery names another head over {one.local_size} rows than they have",
-            )
-    return bool(wanted)
 
 
 def _known(raw: bytes | None) -> Note | None:
