@@ -23,7 +23,6 @@ from bot.engine.visit import Visitor
 from bot.errors import EstateError, SignalboxError
 from bot.estate_file import read_estate
 from bot.evidence import access, oscal
-from bot.evidence import access, oscal
 from bot.evidence.pack import Packer
 from bot.known import learn_secrets
 from bot.ports import Ports
