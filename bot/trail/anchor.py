@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from bot.errors import Altered, OutsideError
@@ -197,6 +198,12 @@ class Lookout:
         """
         with self.trail.database.read() as session:
             row = session.get(Anchor, origin)
+        if row is None:
+            try:
+                with self.trail.database.write() as session:
+                    session.add(Anchor(origin=origin, state="new"))
+            except IntegrityError:  # another replica was first
+                pass
         if self._told == (origin, state) and row is not None and row.state == state and forget is None:
             with self.trail.database.write() as session:
                 self._keep(session, origin, state, why, locked)
@@ -214,7 +221,7 @@ class Lookout:
         locked: Checkpoint | None,
         forget: int | None = None,
     ) -> None:
-        row = session.get(Anchor, origin) or Anchor(origin=origin, state="new")
+        row = session.get_one(Anchor, origin)
         row.state, row.why, row.looked_at = state, why, self.trail.clock.now()
         if forget is not None:
             row.locked_size, row.locked_root = 0, tree.EMPTY

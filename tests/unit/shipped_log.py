@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -35,12 +36,14 @@ class MemoryArchive:
         self.times: dict[tuple[str, int], float] = {}
         self.calls: list[str] = []
         self.dark = False
+        self._lock = threading.Lock()
 
     def put(self, key: str, body: bytes) -> Literal["stored", "exists"]:
         self._arrives(f"put {key}", first=True)
-        if key in self.kept:
-            return "exists"
-        self.force(key, body)
+        with self._lock:
+            if key in self.kept:
+                return "exists"
+            self.force(key, body)
         self._arrives(f"put {key}", first=False)
         return "stored"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,32 @@ def test_two_that_ship_at_once_do_no_harm(lite: Log) -> None:
     assert lite.waiting() == 0
     assert all(len(versions) == 1 for versions in lite.archive.kept.values())
     assert len(names(lite, "checkpoints")) == 3
+
+
+def test_processes_that_ship_at_once_end_with_one_archive(log: Log) -> None:
+    """A replica that lost its lease may still be shipping when the next one begins."""
+    log.write(300, 20, 300, 5)
+    broken: list[Exception] = []
+
+    def ship() -> None:
+        try:
+            shipper = log.another(objects=2)
+            while log.waiting():
+                shipper.ship_once()
+        except Exception as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=ship) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == []
+    assert log.waiting() == 0
+    assert all(len(versions) == 1 for versions in log.archive.kept.values())
+    stored = b"".join(log.archive.content()[f"{CHAIN}/entries/{name}"] for name in names(log, "entries"))
+    assert stored == b"".join(body + b"\n" for body in log.bodies()[: log.anchor().locked_size])
+    assert log.anchor().state == "anchored"
 
 
 def test_a_call_does_a_bounded_part(lite: Log) -> None:
