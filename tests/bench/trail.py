@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from sqlmodel import col, select
+
 from bot.clock import SystemClock
 from bot.store.database import Database
 from bot.store.migrate import migrate
+from bot.store.tables import CheckpointRow, Entry
 from bot.trail import tree
 from bot.trail.append import Trail
+from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.tiles import prove
+from bot.world.signing import FileKey
 from tests.bench import floors, long_log
 from tests.bench.figures import Figure, Form, median, ms, quantile
 from tests.bench.sandbox import ROOT, Broken
@@ -37,7 +42,7 @@ def measure(folder: Path, form: Form) -> list[Figure]:
     """Append row by row and many at once; then verify, and prove rows of, a log of `form.log_rows`."""
     figures = [_single(folder, form), _batched(folder, form)]
     url = long_log.write(folder, form.log_rows)
-    return [*figures, *_verify(url, folder / "long.db", form), _proof(url, form)]
+    return [*figures, *_verify(url, folder / "long.db", form), _proof(url, form), _lag(folder, form)]
 
 
 @contextmanager
@@ -147,4 +152,44 @@ def _proof(url: str, form: Form) -> Figure:
         target="≤ 640 B, ≤ 50 ms",
         met=None if form.short else largest <= 640 and slowest <= 0.05,
         how=f"{len(places)} rows of {form.log_rows:,}, the largest and the slowest; checked before it is given",
+    )
+
+
+class _Fast(SystemClock):
+    """The machine's time, so many times faster."""
+
+    def __init__(self, rate: float) -> None:
+        self._began, self._rate = time.time(), rate
+
+    def now(self) -> float:
+        return self._began + (time.time() - self._began) * self._rate
+
+
+def _lag(folder: Path, form: Form) -> Figure:
+    """A row every five seconds of the calendar, and a keeper: how long rows wait until they are signed."""
+    clock = _Fast(20.0 if form.short else 1.0)
+    database = Database(f"sqlite:///{folder}/kept.db")
+    try:
+        migrate(database)
+        trail = Trail(database, clock)
+        keeper = Keeper(trail, Checkpointer(trail, Keyring(FileKey(folder / "kept.key"))), lambda: True)
+        keeper.start()
+        until = clock.now() + (130 if form.short else 190)
+        while clock.now() < until:
+            trail.note(long_log.STEP)
+            time.sleep(5 / clock._rate)
+        keeper.stop()
+        with database.read() as session:
+            points = session.exec(select(CheckpointRow).order_by(col(CheckpointRow.size))).all()
+            ats = session.exec(select(Entry.at).order_by(col(Entry.seq))).all()
+    finally:
+        database.close()
+    firsts = [0, *(point.size for point in points)]
+    lags = [point.at - ats[first] for first, point in zip(firsts, points, strict=False)]
+    return Figure(
+        "Trail, longest wait of a row for its checkpoint",
+        f"{max(lags):.1f} s",
+        target="≤ 60 s",
+        met=None if form.short else max(lags) <= 60,
+        how=f"{len(ats)} rows in {ats[-1] - ats[0]:.0f} s of the calendar, {len(points)} checkpoints",
     )
