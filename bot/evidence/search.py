@@ -6,15 +6,16 @@ to instead of being written (e-mail addresses) cannot be found by its words.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from bot.evidence.query import Query
 from bot.evidence.told import told
 from bot.store.database import Database
 from bot.store.tables import Entry, Head
@@ -23,75 +24,11 @@ from bot.trail.event import Event, Name
 
 WORK = 50_000
 """Rows that one page passes over at most."""
-_SPAN = 2_000
+_SPAN = 256
 """Rows read at once."""
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "approvals": ("decision:",),
-    "votes": (Name.VOTE_CAST,),
-    "refused": (Name.COMMAND_REFUSED, Name.CLICK_REFUSED, Name.ESTATE_REFUSED),
-    "commands": ("person:command:",),
-    "calls": ("call:",),
-    "break-glass": (Name.GLASS_BROKEN,),
-    "changes": ("change:",),
-    "runs": ("run:plan:", "run:stop:"),
-    "steps": ("run:step:",),
-    "holds": (
-        Name.STEP_HELD,
-        Name.STEP_ASKED,
-        Name.STEP_SKIPPED,
-        Name.STEP_RETRIED,
-        Name.STEP_REROUTED,
-        Name.STEP_ACKNOWLEDGED,
-    ),
-    "rollbacks": (Name.RUN_STOPPING,),
-    "expired": (Name.DECISION_EXPIRED,),
-    "policy": ("estate:",),
-    "access": ("evidence:",),
-    "archive": ("trail:log:", "trail:archive:"),
-    "keys": ("trail:key:",),
-    "redactions": (Name.FIELD_REDACTED,),
-    "starts": ("bot:process:started", "bot:process:stopped"),
-    "heartbeats": (Name.BOT_HEARTBEAT,),
-}
-"""Words for kinds of events: each stands for names, or for beginnings of names that end in a colon."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is looked for; everything given must hold.
-
-    `what` are words of GROUPS, event names or beginnings of them, of which one must hold. Times are epoch
-    milliseconds, `until_ms` itself outside. `about` are words that all must stand in the row. `before` is where the
-    last page ended.
-    """
-
-    by: str = ""
-    what: tuple[str, ...] = ()
-    since_ms: int | None = None
-    until_ms: int | None = None
-    change: str = ""
-    about: tuple[str, ...] = ()
-    before: int | None = None
-
-    def names(self) -> tuple[str, ...]:
-        """The events looked for; none means every event."""
-        starts = [start for word in self.what for start in GROUPS.get(word, (word,))]
-        return tuple(name for name in Name if any(_starts(name, start) for start in starts))
-
-    def words(self) -> str:
-        """As it is typed, so that it finds the same again: times are absolute."""
-        parts = [*self.what]
-        for option, value in (
-            ("--by", self.by),
-            ("--from", _iso(self.since_ms)),
-            ("--to", _iso(self.until_ms)),
-            ("--change", self.change),
-            *(("--about", one) for one in self.about),
-            ("--before", "" if self.before is None else str(self.before)),
-        ):
-            parts += [option, value] if value else []
-        return shlex.join(parts)
+_FEW = 20_000
+"""Rows of a kind that are looked up one by one; of more, all rows are passed over."""
+_PLAIN = re.compile(r"[A-Za-z0-9 _.:/#@+-]+")
 
 
 @dataclass(frozen=True)
@@ -112,7 +49,7 @@ class Hit:
 class Page:
     """Hits, newest first. `passed` rows were looked at, down to `last` (its time: `last_ms`).
 
-    `more` asks for the next page; None when everything was looked at. `foreign` rows were passed that no
+    `more` asks for the next page; None when everything was looked at. `foreign` of the rows that had to be read no
     Signalbox wrote.
     """
 
@@ -141,12 +78,14 @@ def search(database: Database, query: Query, *, limit: int = 10, work: int = WOR
             if len(hits) == limit:
                 break
     done = looking.at <= first
+    with database.read() as session:
+        reached = session.exec(select(Entry.body).where(Entry.seq == looking.at)).first()
     return Page(
         query=query,
         hits=tuple(hits),
         passed=looking.passed,
         last=looking.at if looking.passed else None,
-        last_ms=looking.last_ms,
+        last_ms=_time(reached) if looking.passed and reached is not None else None,
         more=None if done else replace(query, before=looking.at),
         foreign=looking.foreign,
     )
@@ -176,42 +115,61 @@ class _Looking:
 
     def __init__(self, database: Database, query: Query, first: int, top: int, work: int) -> None:
         self._database = database
-        self._query = query
+        self._change = query.change
         self.names = frozenset(query.names())
         self._first = first
         self._work = work
         self.at = max(top, first)
         self.passed = 0
-        self.last_ms: int | None = None
         self.foreign = 0
 
     def rows(self) -> Iterator[tuple[int, bytes]]:
         """(seq, bytes), newest first. Many short reads: nothing is kept open meanwhile."""
+        few = self._few()
         while self.at > self._first and self.passed < self._work:
-            top = self.at
-            low, found, whole = self._some(top, min(_SPAN, self._work - self.passed))
+            top, span = self.at, min(_SPAN, self._work - self.passed)
+            low, found = self._through(top, span) if few is None else self._among(few, top, span)
             for seq, body in found:
-                self._pass_to(seq, 1 if self._query.change else top - seq)
+                self._pass_to(seq, top - seq if few is None else 1)
                 top = seq
                 yield seq, body
-            if whole:
-                self._pass_to(low, 0 if self._query.change else top - low)
+            self._pass_to(low, top - low if few is None else 0)
 
-    def _some(self, top: int, span: int) -> tuple[int, list[tuple[int, bytes]], bool]:
-        """Rows below `top`: down to which number, which ones, and whether nothing else is between."""
-        wanted = select(Entry.seq, Entry.body).where(Entry.seq < top, Entry.seq >= self._first)
-        if self._query.change:
-            wanted = wanted.where(Entry.change == self._query.change).limit(span)
+    def _few(self) -> list[int] | None:
+        """The rows of the change or of the names, newest first, when an index tells that they are few."""
+        wanted = select(Entry.seq).limit(_FEW + 1)
+        if self._change:
+            wanted = wanted.where(Entry.change == self._change)
+        elif self.names:
+            wanted = wanted.where(col(Entry.name).in_(sorted(self.names)))
         else:
-            wanted = wanted.where(Entry.seq >= top - span)
-            if self.names:
-                wanted = wanted.where(col(Entry.name).in_(sorted(self.names)))
+            return None
         with self._database.read() as session:
-            rows = session.exec(wanted.order_by(col(Entry.seq).desc())).all()
-        found = [(int(seq), bytes(body)) for seq, body in rows]
-        if self._query.change:
-            return self._first, found, len(found) < span
-        return max(self._first, top - span), found, True
+            found = [int(seq) for seq in session.exec(wanted)]
+        return None if len(found) > _FEW else sorted(found, reverse=True)
+
+    def _among(self, few: list[int], top: int, span: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """The next of these rows, and down to where there is none else."""
+        left = [seq for seq in few if self._first <= seq < top]
+        some = left[:span]
+        low = self._first if len(left) == len(some) else some[-1]
+        return low, self._read(col(Entry.seq).in_(some))
+
+    def _through(self, top: int, span: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """The rows just below `top`, those left out that their columns tell to be others."""
+        low = max(self._first, top - span)
+        where: list[Any] = [Entry.seq < top, Entry.seq >= low]
+        # Not the bare columns: their index would be read anew, from its beginning, for every span.
+        if self._change:
+            where.append(func.coalesce(Entry.change, "") == self._change)
+        if self.names:
+            where.append(func.coalesce(Entry.name, "").in_(sorted(self.names)))
+        return low, self._read(*where)
+
+    def _read(self, *where: Any) -> list[tuple[int, bytes]]:
+        wanted = select(Entry.seq, Entry.body).where(*where).order_by(col(Entry.seq).desc())
+        with self._database.read() as session:
+            return [(int(seq), bytes(body)) for seq, body in session.exec(wanted)]
 
     def _pass_to(self, seq: int, rows: int) -> None:
         self.at = seq
@@ -220,6 +178,8 @@ class _Looking:
 
 def _hit(seq: int, body: bytes, query: Query, looking: _Looking) -> Hit | None:
     """The row when its bytes say what is looked for."""
+    if _cannot(body, query):
+        return None
     try:
         record = orjson.loads(body)
         time_ms, name = int(record["time"]), str(record["api"]["operation"])
@@ -228,7 +188,6 @@ def _hit(seq: int, body: bytes, query: Query, looking: _Looking) -> Hit | None:
     except (ValueError, KeyError, TypeError):
         looking.foreign += 1
         return None
-    looking.last_ms = time_ms
     wrong = (
         (query.by and query.by.casefold() != who.casefold())
         or (query.what and name not in looking.names)
@@ -238,6 +197,15 @@ def _hit(seq: int, body: bytes, query: Query, looking: _Looking) -> Hit | None:
         or (query.about and not _about(record, query.about))
     )
     return None if wrong else Hit(seq, time_ms, who, face, name, change, told(record), body)
+
+
+def _cannot(body: bytes, query: Query) -> bool:
+    """Whether a look at the bytes is enough to pass over them: they hold nothing that JSON would write otherwise."""
+    words = [word for word in (query.by, *query.about) if _PLAIN.fullmatch(word)]
+    if not words or not body.isascii():
+        return False
+    lower = body.lower()
+    return any(word.lower().encode() not in lower for word in words)
 
 
 def _about(record: Mapping[str, Any], wanted: tuple[str, ...]) -> bool:
@@ -282,13 +250,3 @@ def _time(body: bytes) -> int:
         return int(orjson.loads(body)["time"])
     except (ValueError, KeyError, TypeError):
         return 0
-
-
-def _starts(name: str, start: str) -> bool:
-    return name == start or name.startswith(start if start.endswith(":") else start + ":")
-
-
-def _iso(ms: int | None) -> str:
-    if ms is None:
-        return ""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 
 from bot.errors import UsageError
-from bot.evidence.search import GROUPS, Query
+from bot.evidence.query import GROUPS, Query
 from bot.trail.event import Name
 
 HOW = "Words are kinds of events (approvals, refused, calls, …), times (today, last 7d), people, or text to find."

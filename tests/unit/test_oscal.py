@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,11 @@ import pytest
 from evidence_quarter import Quarter, played
 from hand_clock import HandClock
 
+from bot.evidence import access
 from bot.evidence.controls import controls
 from bot.evidence.decided import decided
 from bot.evidence.oscal import NAME, VERSION, part
+from bot.evidence.pack import OF_OTHERS, Asked
 from bot.evidence.population import population
 from bot.evidence.window import Days, Window, days, open_window
 from bot.store.database import Database
@@ -168,3 +172,15 @@ def test_nothing_that_people_typed_is_in_it(document: Any) -> None:
     text = json.dumps(document)
     assert "HYPERLINK" not in text
     assert "script" not in text.replace("description", "")
+
+
+def test_a_pack_has_it_and_the_tables(quarter: Quarter) -> None:
+    """Beside what every pack has; nothing else is said to be missing but what others keep, and it verifies."""
+    packer = replace(quarter.packer, extras=(access.part, part))
+    out = io.BytesIO()
+    packer.pack(Asked(quarter.days), out)
+    with zipfile.ZipFile(out) as pack:
+        names, readme = pack.namelist(), pack.read("README-auditor.md").decode()
+    assert {*access.part(open_window(quarter.box.database, quarter.days)), NAME} <= set(names)
+    assert {name for name in OF_OTHERS if name not in names} == {"corroboration.json"}
+    assert readme

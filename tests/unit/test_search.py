@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import Refused, UsageError
+from bot.evidence.query import GROUPS, Query
 from bot.evidence.row_proof import RowProof, proof_of
-from bot.evidence.search import GROUPS, Page, Query, search
+from bot.evidence.search import Page, search
 from bot.evidence.told import LONGEST, SPOKEN, told
 from bot.evidence.wanted import Typed, query
 from bot.store.database import Database
@@ -106,7 +107,9 @@ def test_what_is_no_row_is_said(record: dict[str, Any]) -> None:
     assert "not" in told(record)
 
 
-def test_it_finds_what_a_plain_look_at_all_rows_finds(quarter: Quarter) -> None:
+def test_it_finds_what_a_plain_look_at_all_rows_finds(
+    quarter: Quarter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For each way to ask, with all pages together, newest first and each row once."""
     rows = bodies(quarter)
     glass = quarter.changes["glass"]
@@ -142,7 +145,8 @@ def test_it_finds_what_a_plain_look_at_all_rows_finds(quarter: Quarter) -> None:
     for wanted, holds in asked:
         expected = [row["seq"] for row in rows if holds(row)]
         assert expected, wanted
-        for limit, work in ((7, 50_000), (1000, 133)):
+        for limit, work, few in ((7, 50_000, 20_000), (1000, 133, 20_000), (1000, 133, 0)):
+            monkeypatch.setattr("bot.evidence.search._FEW", few)
             if len(expected) / limit > 60:
                 continue
             pages = every(quarter.box.database, wanted, limit, work)
