@@ -20,6 +20,7 @@ from bot.store.tables import CheckpointRow, Entry
 from bot.trail import tree
 from bot.trail.append import Trail
 from bot.trail.checkpoint import Checkpointer, Keyring
+from bot.trail.keeper import Keeper
 from bot.trail.tiles import prove
 from bot.world.signing import FileKey
 from tests.bench import floors, long_log
