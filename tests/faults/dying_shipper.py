@@ -22,7 +22,7 @@ from bot.trail.append import Trail
 from bot.trail.checkpoint import Checkpointer, Keyring
 from bot.trail.event import Event, Name
 from bot.trail.ship import Shipper
-from bot.vault import Archive, Held, Stored
+from bot.vault import Archive, Held, Locking, Stored
 from bot.world.signing import FileKey
 from bot.world.vault import open_archive
 
@@ -43,6 +43,9 @@ class Watched:
     def versions(self, prefix: str = "", *, after: str = "") -> Iterator[Stored]:
         self._step()
         return self._archive.versions(prefix, after=after)
+
+    def locking(self) -> Locking:
+        return self._archive.locking()
 
     def read(self, key: str, version: str = "") -> Held:
         self._step()
@@ -86,6 +89,8 @@ def main() -> None:
             os._exit(0)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+        if os.waitstatus_to_exitcode(status) > 0:
+            sys.exit("a life ended by an error instead of a kill")
 
 
 if __name__ == "__main__":
