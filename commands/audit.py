@@ -11,7 +11,7 @@ from bot.clock import iso
 from bot.command import Call, Here, command
 from bot.errors import NotAllowed, UsageError
 from bot.evidence.row_proof import proof_of
-from bot.evidence.search import Hit, Page, search, searched
+from bot.evidence.search import ALL, Hit, Page, search, searched
 from bot.evidence.wanted import HOW, Typed, query
 from bot.reply import File, Reply, Text
 
@@ -81,7 +81,7 @@ def _proof(words: tuple[str, ...], call: Call) -> Reply:
 
 
 def _lines(page: Page) -> list[str]:
-    asked = _calm(replace(page.query, before=None).words()) or "everything"
+    asked = _calm(replace(page.query, before=None).words()) or ALL
     if not page.hits:
         lines = [f"*Nothing found:* {asked}"]
     else:
@@ -100,6 +100,8 @@ def _lines(page: Page) -> list[str]:
 
 def _line(hit: Hit) -> str:
     who = f"<@{hit.who}>" if _is_slack(hit.who) else _calm(hit.who)
+    if hit.automatic:
+        who = f"Signalbox for {who}"
     of = f" (`{_calm(hit.change)}`)" if hit.change else ""
     return f"`{hit.seq}` {iso(hit.time_ms / 1000)[:19].replace('T', ' ')} {who}: {_calm(hit.words)}{of}"
 

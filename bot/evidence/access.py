@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from bot.changes.estates import policy_changes
+from bot.changes.glass import BREAK
 from bot.changes.signed import fingerprint
 from bot.evidence.estates import Estates
 from bot.evidence.population import population
@@ -178,7 +179,7 @@ def _did(window: Window, people: dict[str, _Person]) -> None:
         match row.name:
             case Name.VOTE_CAST:
                 choice = str(row.approval.get("choice"))
-                one.did[choice if choice in ("approve", "deny", "cancel") else "other"] += 1
+                one.did[choice if choice in ("approve", "deny", "cancel", BREAK) else "other"] += 1
             case Name.GLASS_BROKEN:
                 one.did["glass"] += 1
             case Name.RUN_STOPPING:

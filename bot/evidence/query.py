@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "redactions": (Name.FIELD_REDACTED,),
     "starts": ("bot:process:started", "bot:process:stopped"),
     "heartbeats": (Name.BOT_HEARTBEAT,),
+    "everything": tuple(Name),
 }
 """Words for kinds of events: each stands for names, or for beginnings of names that end in a colon."""
 
@@ -43,7 +44,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 class Query:
     """What is looked for; everything given must hold.
 
-    `what` are words of GROUPS, event names or beginnings of them, of which one must hold. Times are epoch
+    `what` are words of GROUPS, event names or beginnings of them, of which one must hold; without any, all events are
+    meant but heartbeats, of which there is one every ten minutes. Times are epoch
     milliseconds, `until_ms` itself outside. `about` are words that all must stand in the row. `before` is where the
     last page ended.
     """
@@ -57,7 +59,7 @@ class Query:
     before: int | None = None
 
     def names(self) -> tuple[str, ...]:
-        """The events looked for; none means every event."""
+        """The events looked for; none means every event but heartbeats."""
         starts = [start for word in self.what for start in GROUPS.get(word, (word,))]
         return tuple(name for name in Name if any(_starts(name, start) for start in starts))
 

@@ -24,10 +24,13 @@ from bot.trail.event import Event, Name
 
 WORK = 50_000
 """Rows that one page passes over at most."""
+ALL = "everything but heartbeats"
+"""What a search without words is for."""
 _SPAN = 256
 """Rows read at once."""
 _FEW = 20_000
 """Rows of a kind that are looked up one by one; of more, all rows are passed over."""
+_BY_ITSELF = ("run:step:", "run:plan:", "call:outside:")
 _PLAIN = re.compile(r"[A-Za-z0-9 _.:/#@+-]+")
 
 
@@ -43,6 +46,11 @@ class Hit:
     change: str
     words: str
     body: bytes = field(repr=False)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether Signalbox did it by itself, in the name of a person who had started it."""
+        return self.face == "signalbox" and self.who != "signalbox" and self.name.startswith(_BY_ITSELF)
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ def searched(trail: Trail, person: str, face: str, words: str, page: Page | None
             actor=person,
             face=face,
             detail={
-                "query": words[:1000] or "everything",
+                "query": words[:1000] or ALL,
                 "hits": 1 if page is None else len(page.hits),
                 "passed": 1 if page is None else page.passed,
             },
@@ -164,6 +172,8 @@ class _Looking:
             where.append(func.coalesce(Entry.change, "") == self._change)
         if self.names:
             where.append(func.coalesce(Entry.name, "").in_(sorted(self.names)))
+        else:
+            where.append(func.coalesce(Entry.name, "") != str(Name.BOT_HEARTBEAT))
         return low, self._read(*where)
 
     def _read(self, *where: Any) -> list[tuple[int, bytes]]:
@@ -190,7 +200,7 @@ def _hit(seq: int, body: bytes, query: Query, looking: _Looking) -> Hit | None:
         return None
     wrong = (
         (query.by and query.by.casefold() != who.casefold())
-        or (query.what and name not in looking.names)
+        or (name not in looking.names if query.what else name == Name.BOT_HEARTBEAT)
         or (query.change and query.change != change)
         or (query.since_ms is not None and time_ms < query.since_ms)
         or (query.until_ms is not None and time_ms >= query.until_ms)

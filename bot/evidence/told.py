@@ -72,7 +72,8 @@ def _step(row: Row) -> str:
 
 def _planned(row: Row) -> str:
     steps = len(row.detail.get("steps", ()))
-    why = _because(row, "reason", before=", because: ")
+    reason, typed = str(row.detail.get("reason", "")), str(row.detail.get("command", ""))
+    why = "." if reason in typed else _because(row, "reason", before=", because: ")
     return f"Asked for {_of(row, 'command')}, plan {_digest(row)} of {steps} steps{why}"
 
 
@@ -83,7 +84,7 @@ def _opened(row: Row) -> str:
 
 def _vote(row: Row) -> str:
     signed = ", signed with their own key" if row.approval.get("signature") else ""
-    return f"Answered {_of(row, 'choice')} to plan {_digest(row)}{signed}{_because(row, 'reason')}"
+    return f"Answered {_of(row, 'choice').replace('_', ' ')} to plan {_digest(row)}{signed}{_because(row, 'reason')}"
 
 
 def _voided(row: Row) -> str:
@@ -119,8 +120,10 @@ def _always(words: str) -> Callable[[Row], str]:
 
 
 def _intent(row: Row) -> str:
-    what = f"{_of(row, 'service')} {_of(row, 'operation')} in {_of(row, 'region')}"
-    return f"Call announced: {what}, for step {plain(row.step)}."
+    where = f" in {_of(row, 'region')}" if row.detail.get("region") else ""
+    return (
+        f"Call announced: {_of(row, 'service')} {_of(row, 'operation')}{where}, for step {plain(row.step)}."
+    )
 
 
 def _outcome(row: Row) -> str:
@@ -182,7 +185,9 @@ _SAYS: dict[str, Callable[[Row], str]] = {
     ),
     Name.DECISION_OPENED: _opened,
     Name.VOTE_CAST: _vote,
-    Name.DECISION_DECIDED: lambda row: f"It was decided: {_of(row, 'outcome')}, plan {_digest(row)}.",
+    Name.DECISION_DECIDED: lambda row: (
+        f"It was decided: {_of(row, 'outcome').replace('_', ' ')}, plan {_digest(row)}."
+    ),
     Name.DECISION_EXPIRED: _always("The question expired: nobody answered it in time."),
     Name.DECISION_VOIDED: _voided,
     Name.CHANGE_CLOSED: lambda row: (

@@ -39,7 +39,8 @@ def look(out: Console, desk: Desk, typed: Typed, *, limit: int, as_json: bool) -
         sys.stdout.flush()
     for hit in () if as_json else page.hits:
         of = f" ({hit.change})" if hit.change else ""
-        out.print(clean(f"{hit.seq:>8}  {iso(hit.time_ms / 1000)}  {hit.who:<12} {hit.words}{of}"))
+        who = f"Signalbox for {hit.who}" if hit.automatic else hit.who
+        out.print(clean(f"{hit.seq:>8}  {iso(hit.time_ms / 1000)}  {who:<12} {hit.words}{of}"))
     for line in _end(page):
         print(clean(line), file=sys.stderr)
     return 0
@@ -48,6 +49,8 @@ def look(out: Console, desk: Desk, typed: Typed, *, limit: int, as_json: bool) -
 def _end(page: Page) -> list[str]:
     shown = "row" if len(page.hits) == 1 else "rows"
     lines = [f"{len(page.hits)} {shown} found, {page.passed} looked at; newest first, times are UTC."]
+    if not page.query.what:
+        lines.append("Heartbeats are left out; to have them, too, add the word everything.")
     if page.foreign:
         lines.append(f"{page.foreign} rows are not what Signalbox writes: run signalbox verify.")
     if page.more is not None:

@@ -220,3 +220,19 @@ def test_the_terminal_writes_a_proof_over_no_other_file(
         terminal.take(desk, ["7"], AUDITOR, tmp_path)
     with pytest.raises(UsageError):
         terminal.take(desk, ["seven"], AUDITOR, tmp_path)
+
+
+def test_what_signalbox_did_in_a_name_is_not_told_as_the_persons_deed(quarter: Quarter) -> None:
+    """Steps and calls are Signalbox's, for whoever asked for the run; an answer is the person's own."""
+    steps = typed(quarter, "/audit steps").text.splitlines()[1]
+    assert " Signalbox for <@" in steps
+    votes = typed(quarter, "/audit votes").text.splitlines()[1]
+    assert " Signalbox for " not in votes
+
+
+def test_heartbeats_are_left_out_unless_asked_for(quarter: Quarter) -> None:
+    """One every ten minutes hides what people look for; that they are left out is said."""
+    text = typed(quarter, "/audit").text
+    assert "everything but heartbeats" in text.splitlines()[0]
+    assert "Heartbeat" not in "".join(text.splitlines()[1:])
+    assert "Heartbeat" in typed(quarter, "/audit heartbeats").text

@@ -47,7 +47,7 @@ def every(database: Database, asked: Query, limit: int = 10, work: int = 50_000)
 
 
 def bodies(quarter: Quarter) -> list[dict[str, Any]]:
-    page = search(quarter.box.database, Query(), limit=1_000_000, work=1_000_000)
+    page = search(quarter.box.database, Query(what=("everything",)), limit=1_000_000, work=1_000_000)
     return [orjson.loads(hit.body) for hit in page.hits]
 
 
@@ -130,7 +130,8 @@ def test_it_finds_what_a_plain_look_at_all_rows_finds(
 
     votes = (Name.VOTE_CAST, Name.GLASS_BROKEN)
     asked = [
-        (Query(), lambda _row: True),
+        (Query(what=("everything",)), lambda _row: True),
+        (Query(), lambda row: name(row) != Name.BOT_HEARTBEAT),
         (Query(by=LEAD), lambda row: who(row) == LEAD),
         (Query(what=("refused",)), lambda row: name(row) in GROUPS["refused"]),
         (Query(what=("calls",)), lambda row: name(row).startswith("call:")),
@@ -138,8 +139,8 @@ def test_it_finds_what_a_plain_look_at_all_rows_finds(
         (Query(what=("decision:vote:cast", "break-glass")), lambda row: name(row) in votes),
         (Query(change=glass), lambda row: of(row) == glass),
         (Query(change=glass, what=("steps",)), lambda row: of(row) == glass and "step:" in name(row)),
-        (Query(since_ms=middle), lambda row: row["time"] >= middle),
-        (Query(until_ms=middle), lambda row: row["time"] < middle),
+        (Query(what=("everything",), since_ms=middle), lambda row: row["time"] >= middle),
+        (Query(what=("everything",), until_ms=middle), lambda row: row["time"] < middle),
         (Query(about=("us-WEST-2", "Promote")), lambda row: b"us-west-2" in said(row) and b"promote" in said(row)),
     ]  # fmt: skip
     for wanted, holds in asked:
@@ -240,7 +241,7 @@ def test_a_row_that_nobody_wrote_is_counted_not_hidden(tmp_path: Path, clock: Ha
     migrate(database)
     trail = Trail(database, clock)
     for _ in range(3):
-        trail.note(Event(name=Name.BOT_HEARTBEAT))
+        trail.note(Event(name=Name.BOT_STARTED))
     with database.write() as session:
         from sqlalchemy import text
 
