@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from evidence_quarter import HOSTILE, LEAD, ONCALL, OPS, STRANGER, Quarter, played
-from house import AUDITOR
+from house import AUDITOR, house
 
 from bot.command import execute
 from bot.errors import NotAllowed, Refused, TrailError, UsageError
 from bot.evidence.wanted import Typed
 from bot.reply import Caller, File, Text
 from bot.slack import replies
+from bot.store.database import Database
+from bot.store.migrate import migrate
 from bot.terminal import audit as terminal
 from bot.terminal import cli
 from bot.terminal.words import console
@@ -236,3 +238,41 @@ def test_heartbeats_are_left_out_unless_asked_for(quarter: Quarter) -> None:
     assert "everything but heartbeats" in text.splitlines()[0]
     assert "Heartbeat" not in "".join(text.splitlines()[1:])
     assert "Heartbeat" in typed(quarter, "/audit heartbeats").text
+
+
+def test_the_command_line_is_the_same_search(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words and options reach it, rows are found, and mistakes end in words and an exit code."""
+    monkeypatch.setenv("SIGNALBOX_ESTATE", str(tmp_path / "estate.yaml"))
+    url = f"sqlite:///{tmp_path}/a.db"
+
+    def build(_settings: Any) -> Any:
+        database = Database(url)
+        migrate(database)
+        return house(database, tmp_path)
+
+    wiring: Any = SimpleNamespace(build=build)
+    words = [
+        "audit",
+        "policy",
+        "--what",
+        "access",
+        "--from",
+        "2027-01-01",
+        "--by",
+        "signalbox",
+        "--limit",
+        "1",
+    ]
+    assert cli.main(wiring, words) == 0
+    shown = capsys.readouterr()
+    assert "Who may do what was changed" in shown.out
+    assert "Go on: signalbox audit policy access --by signalbox" in shown.err
+    assert cli.main(wiring, ["audit", "access", "--json"]) == 0
+    [found] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert found["unmapped"]["detail"]["query"].startswith("policy access --by signalbox --from 2027-01-01")
+    assert cli.main(wiring, ["audit", "proof", "0", "-o", str(tmp_path)]) == 1
+    assert "in a minute" in capsys.readouterr().err
+    assert cli.main(wiring, ["audit", "--what", "nonsense"]) == 1
+    assert cli.main(wiring, ["audit", "--bogus"]) == 3
