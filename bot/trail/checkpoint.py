@@ -6,15 +6,19 @@ signed over an altered row, and nothing that could not be shown to follow the ch
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from bot.canon import canonical
 from bot.errors import Altered, TrailError
-from bot.store.tables import CheckpointRow, Entry, Head
+from bot.store.tables import CheckpointRow, Entry, Head, Tile
 from bot.trail import tree
 from bot.trail.append import LOG, Trail
 from bot.trail.event import Event, Name
@@ -59,11 +63,18 @@ class Checkpointer:
         self._trail = trail
         self._database = trail.database
         self._keys = keys
+        self._growing = threading.Lock()
         self._checked = 0
         self._leaf = tree.EMPTY
+        self._waiting = -1, 0.0
+        """The first row that no checkpoint covers, and since when (monotonic) this process knows it"""
 
     def due(self) -> bool:
-        """Whether 256 rows, or the oldest for fifty seconds (calendar), wait for a checkpoint."""
+        """Whether 256 rows, or the oldest for fifty seconds, wait for a checkpoint.
+
+        Seconds of the calendar, or as many since this process saw the row: a calendar that was set back for hours
+        must not leave the trail unsigned for hours.
+        """
         with self._database.read() as session:
             head = _head(session)
             last = _newest(session, head.origin)
@@ -71,7 +82,14 @@ class Checkpointer:
             if head.size - since >= EVERY_ROWS:
                 return True
             first = session.exec(select(Entry.at).where(Entry.seq == since)).first()
-            return first is not None and self._trail.clock.now() - first >= EVERY_SECONDS
+        if first is None:
+            return False
+        if self._waiting[0] != since:
+            self._waiting = since, self._trail.clock.monotonic()
+        return (
+            self._trail.clock.now() - first >= EVERY_SECONDS
+            or self._trail.clock.monotonic() - self._waiting[1] >= EVERY_SECONDS
+        )
 
     def seal(self) -> CheckpointRow | None:
         """Sign what is there now; None when the newest checkpoint covers it already.
@@ -84,12 +102,13 @@ class Checkpointer:
             if head.size == 0 or ((last := _newest(session, head.origin)) and last.size == head.size):
                 return None
         key = self._introduced(head.chain)
-        with self._database.read() as session:
-            head = _head(session)
-        if self._known() != str(key):  # another replica changed keys in between, and signs
-            return None
-        self._grow(head)
-        with self._database.read() as session:
+        with self._growing:  # whoever asks for a pack seals, too
+            with self._database.read() as session:
+                head = _head(session)
+            if self._known() != str(key):  # another replica changed keys in between, and signs
+                return None
+            self._grow(head)
+        with self._database.read() as session, _as_written():
             root = self._root(session, head)
         if root is None:
             return None
@@ -127,10 +146,14 @@ class Checkpointer:
             self._resume()
         while self._checked < head.size:
             upto = min(head.size, self._checked + _BATCH)
+            # Read and hashed without a lock: a backlog must not keep anybody from recording a call.
+            with self._database.read() as session, _as_written():
+                leaf = _linked(session, self._checked, upto, self._leaf)
+                tiles = Tiles(session).missing(upto)
             try:
-                with self._database.write() as session:
-                    leaf = _linked(session, self._checked, upto, self._leaf)
-                    Tiles(session).grow(upto)
+                if tiles:
+                    with self._database.write() as session:
+                        session.connection().execute(insert(Tile), tiles)
             except IntegrityError:  # another replica wrote the same tile first
                 continue
             self._checked, self._leaf = upto, leaf
@@ -140,7 +163,7 @@ class Checkpointer:
 
     def _resume(self) -> None:
         """Begin where the newest checkpoint ended: what lies before it is shown by its consistency."""
-        with self._database.read() as session:
+        with self._database.read() as session, _as_written():
             last = _newest(session, _head(session).origin)
             if last is None:
                 return
@@ -192,14 +215,23 @@ class Checkpointer:
         return key
 
     def _known(self) -> str:
-        with self._database.read() as session:
+        with self._database.read() as session, _as_written():
             body = session.exec(
                 select(Entry.body)
                 .where(col(Entry.name).in_([Name.KEY_INTRODUCED, Name.KEY_ROTATED]))
                 .order_by(col(Entry.seq).desc())
                 .limit(1)
             ).first()
-        return str(orjson.loads(body)["unmapped"]["detail"]["key"]) if body else ""
+            return str(orjson.loads(body)["unmapped"]["detail"]["key"]) if body else ""
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """What cannot even be read was not written by Signalbox: SQLite gives text where somebody has put it for bytes."""
+    try:
+        yield
+    except (NotANote, TypeError, AttributeError, KeyError, orjson.JSONDecodeError) as error:
+        raise Altered("A row of the trail or its newest checkpoint cannot be read.", then=_THEN) from error
 
 
 def _key(chain: str, signer: Signer) -> Key:

@@ -50,10 +50,11 @@ class Keeper:
     def round(self, *, seal: bool = False) -> None:
         """Sign when it is due, or at once with `seal`; then ship. What fails is told and tried again."""
         try:
-            if seal or (self.leads() and self.checkpointer.due()):
-                self.checkpointer.seal()
-        except Altered as error:
-            self._tell(error)
+            try:
+                if seal or (self.leads() and self.checkpointer.due()):
+                    self.checkpointer.seal()
+            except Altered as error:
+                self._tell(error)
         except SignalboxError as error:
             log.warning("checkpoint.failed", error=str(error))
         except Exception:
@@ -74,9 +75,9 @@ class Keeper:
     def _tell(self, error: Altered) -> None:
         if error.what == self._told:
             return
-        self._told = error.what
         log.error("trail.altered", error=str(error))
         if self.shipper is not None:
             self.shipper.diverged(error.what)
         else:
             self.trail.note(Event(name=Name.LOG_DIVERGED, ok=False, detail={"why": str(error)}))
+        self._told = error.what

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from bot.errors import Altered, Refused
@@ -34,8 +34,12 @@ class Tiles:
         tile_level, up = divmod(level, _LEVELS)
         return _fold(self._hashes(tile_level, index << up, 1 << up))
 
-    def grow(self, size: int) -> None:
-        """Write every full tile over the first `size` rows that is not there yet. Raises Altered."""
+    def missing(self, size: int) -> list[dict[str, Any]]:
+        """Every full tile over the first `size` rows that is not kept yet, as rows to insert. Raises Altered.
+
+        Made without a write lock: whoever has to record a call in the meantime does not wait for hashing.
+        """
+        found: list[dict[str, Any]] = []
         level, width = 0, WIDTH
         while size >= width:
             newest = self._session.exec(
@@ -43,10 +47,10 @@ class Tiles:
             ).first()
             for number in range(0 if newest is None else newest + 1, size // width):
                 hashes = self._hashes(level, number * WIDTH, WIDTH)
-                self._session.execute(
-                    insert(Tile), [{"level": level, "number": number, "hashes": b"".join(hashes)}]
-                )
+                self._known[level, number] = hashes
+                found.append({"level": level, "number": number, "hashes": b"".join(hashes)})
             level, width = level + 1, width * WIDTH
+        return found
 
     def _hashes(self, level: int, first: int, count: int) -> list[bytes]:
         """Neighbours at 8·level that lie in one tile."""
