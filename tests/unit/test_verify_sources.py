@@ -38,9 +38,9 @@ def kept_in(database: Database, log: Log) -> None:
         for seq, prev, leaf, body in log.rows():
             put(
                 text(
-                    "insert into entry (seq, prev, leaf, body, name, change, at) values (:s, :p, :l, :b, 'n', '', 0)"
+                    "insert into entry (seq, prev, leaf, body, name, change, at) values (:s, :p, :l, :b, :n, :c, 0)"
                 ),
-                {"s": seq, "p": prev, "l": leaf, "b": body},
+                {"s": seq, "p": prev, "l": leaf, "b": body, **_index(body)},
             )
             head = {"n": seq + 1, "l": leaf, "c": log.chain, "o": log.origin, "t": log.last_ms}
         put(text("update head set size = :n, leaf = :l, chain = :c, origin = :o, time_ms = :t"), head)
@@ -49,6 +49,11 @@ def kept_in(database: Database, log: Log) -> None:
                 text("insert into checkpoint (origin, size, root, note, at) values (:o, :n, :r, :k, 0)"),
                 {"o": origin, "n": size, "r": log.root(size), "k": note},
             )
+
+
+def _index(body: bytes) -> dict[str, str]:
+    record = json.loads(body)
+    return {"n": record["api"]["operation"], "c": record["unmapped"]["change"]["uid"]}
 
 
 def codes(report: Report) -> set[str]:
@@ -385,3 +390,12 @@ def test_the_locks_of_a_second_version_are_looked_at(log: Log, bucket: MemoryBuc
     again = bucket.add(first.key, first.body, log.wall)
     again.until = again.modified + 3 * DAY
     assert codes(verify_bucket(bucket)) == {"second-version", "lock-short"}
+
+
+@pytest.mark.parametrize("column", ["name", "change"])
+def test_a_row_that_searches_would_pass_over_is_found(database: Database, log: Log, column: str) -> None:
+    """The columns beside the bytes are not signed, so they are compared with the bytes."""
+    kept_in(database, log)
+    with database.write() as session:
+        session.connection().execute(text(f"update entry set {column} = 'other' where seq = 3"))
+    assert codes(verify_database(database.url)) == {"index-differs"}

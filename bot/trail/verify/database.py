@@ -61,16 +61,30 @@ def verify_database(
         with closing(signed_in(connection, report)) as signed, closing(batches(connection, 0, upto)) as read:
             walk = _walk(report, signed, pinned, known, whole=rows is None)
             for batch in read:
-                walk.take(batch)
+                walk.take([row[:4] for row in batch])
+                _indexed(report, batch)
             head = (found[0].size, _bytes(found[0].leaf)) if len(found) == 1 else None
             _ended(walk, head, now, whole=rows is None)
         if walk.heads.recovered and walk.tree:
             with closing(batches(connection, 0, upto)) as read:
-                again = ((seq, body) for batch in read for seq, _, _, body in batch)
+                again = ((row[0], row[3]) for batch in read for row in batch)
                 check_local(report, walk.heads.recovered, again)
         if head is not None and rows is None:
             _named(report, found[0], walk.heads)
         return report
+
+
+def _indexed(report: Report, batch: list[Any]) -> None:
+    """The columns that searches go by must say what the bodies say, or a row could be hidden from them."""
+    for seq, _, _, body, name, change in batch:
+        try:
+            told = b'"operation":"%b"' % name.encode() in body and b'"uid":"%b"}' % change.encode() in body
+        except (AttributeError, TypeError):
+            told = False
+        if not told:
+            report.find(
+                seq, "index-differs", "the columns that searches go by say something else than the row"
+            )
 
 
 def _walk(
@@ -133,9 +147,10 @@ def opened(url: str) -> Iterator[Connection]:
 
 
 def batches(connection: Connection, first: int, upto: int = _EVERY) -> Generator[list[Any], None, None]:
-    """The rows [first, upto) as (seq, prev, leaf, body), a few thousand at a time, straight from the driver."""
+    """The rows [first, upto) as (seq, prev, leaf, body, name, change), some thousands at a time, from the driver."""
     # Two integers, written as such: what the driver is given must be the same for both databases.
-    asked = f"select seq, prev, leaf, body from entry where seq >= {first:d} and seq < {upto:d} order by seq"  # noqa: S608
+    where = f"seq >= {first:d} and seq < {upto:d}"
+    asked = f"select seq, prev, leaf, body, name, change from entry where {where} order by seq"  # noqa: S608
     return _read(connection, asked, "rows", _BATCH)
 
 
@@ -174,7 +189,7 @@ def signed_in(connection: Connection, report: Report) -> Generator[Signed, None,
 def bodies(url: str, first: int = 0) -> Generator[tuple[int, bytes], None, None]:
     """(seq, body) from `first` on, in order. Raises Unreadable."""
     with opened(url) as connection, closing(batches(connection, first)) as read:
-        for seq, _, _, body in (row for batch in read for row in batch):
+        for seq, _, _, body, *_ in (row for batch in read for row in batch):
             yield seq, body
 
 
