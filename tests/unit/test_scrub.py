@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -106,6 +107,25 @@ def test_keys_of_secrets_hide_what_they_hold() -> None:
         "list": [{"Session-Token": "[redacted:named]"}],
         "clientRequestToken": "z",
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["-----BEGIN PRIVATE KEY-----", "-eyJaaaaa", "password: ", "a-", "://a:", "token a/", "x-amz-signature="],
+)
+@pytest.mark.parametrize("end", ["", "!"])
+def test_hostile_words_take_no_time(said: str, end: str) -> None:
+    """An answer of 64 KB that is made to be slow is looked through in far less than a second."""
+    hostile = (said * (65536 // len(said)))[:-1] + end
+    began = time.perf_counter()
+    scrub(hostile)
+    assert time.perf_counter() - began < 1.0
+
+
+@pytest.mark.parametrize("after", [" … cut here", "\\\\nMIIB]", "\nMIIB\n-----BEGIN CERTIFICATE-----", "|x"])
+def test_a_private_key_without_its_end_goes_too(after: str) -> None:
+    """What was cut, or put into text of others, is a key all the same."""
+    assert "MIIEvQ" not in scrub("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B" + after)
 
 
 def test_errors_for_people_hold_no_secret() -> None:
