@@ -27,6 +27,7 @@ from sqlmodel import select
 
 from bot.changes import glass
 from bot.changes.estates import Estates
+from bot.changes.decide import LONGEST_REASON
 from bot.changes.given import Given
 from bot.changes.heads import Heads, anchor_of, generation, heads_of, read_again
 from bot.changes.recovery_rows import (
@@ -103,6 +104,12 @@ class Recovery:
                 then="Ask one of them.",
             )
         glass.check_words(reason, "A recovery is signed", "Say what happened to the database.")
+        if len(reason) > LONGEST_REASON:
+            raise Refused(
+                f"A reason has at most {LONGEST_REASON} characters.",
+                not_done=_NOT_SIGNED,
+                then="Say it shorter.",
+            )
         check(estate, person, heads.statement(person, reason, emergency=emergency), signed)
         with self._trail.database.read() as session:
             read_again(session, heads.local_size)

@@ -167,7 +167,7 @@ class Trail:
 
 
 def _clean(event: Event, cleaner: Cleaner) -> Event:
-    name, signed = str(event.name), "signature" in event.approval
+    name, signed = str(event.name), not event.approval.keys().isdisjoint(("signature", "signatures"))
     return event.model_copy(
         update={
             "detail": cleaner.clean(name, "detail", event.detail),
@@ -182,7 +182,7 @@ def _content(event: Event, around: dict[str, Any]) -> bytes:
         return canonical(body(event, **around), limit=LIMIT_BYTES)
     except NotCanonical:
         bare = len(orjson.dumps(body(event.model_copy(update={"detail": {}}), **around)))
-        detail, cuts = fitted(event.detail, LIMIT_BYTES - _ROOM_FOR_CUTS - bare)
+        detail, cuts = fitted(event.detail, LIMIT_BYTES - _ROOM_FOR_CUTS - bare, _ROOM_FOR_CUTS)
     try:
         fit = body(event.model_copy(update={"detail": detail}), **around, cuts=cuts)
         return canonical(fit, limit=LIMIT_BYTES)

@@ -15,14 +15,19 @@ _LEAST = 64
 """Bytes below which a value is rather left out than cut."""
 
 
-def fitted(detail: dict[str, Any], room: int) -> tuple[dict[str, Any], dict[str, int]]:
+def fitted(
+    detail: dict[str, Any], room: int, room_for_cuts: int = 4096
+) -> tuple[dict[str, Any], dict[str, int]]:
     """The detail within `room` bytes, and what was cut: path to its length before, in bytes.
 
-    Text that is no valid UTF-8 is made so. Raises nothing for JSON; what is none is left as it is.
+    Where that were more than `room_for_cuts` bytes, it names the detail as one. Text that is no valid UTF-8 is
+    made so. Raises nothing for JSON; what is none is left as it is.
     """
     cuts: dict[str, int] = {}
     valid = _valid(detail, "detail", 0, cuts)
-    return _squeezed(valid, room, "detail", cuts), cuts
+    fit = _squeezed(valid, room, "detail", cuts)
+    # A few bytes for the key and the comma around them.
+    return fit, cuts if _size(cuts) + 16 <= room_for_cuts else {"detail": _size(valid)}
 
 
 def _valid(value: Any, path: str, depth: int, cuts: dict[str, int]) -> Any:

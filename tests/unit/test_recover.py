@@ -234,6 +234,19 @@ def test_a_recovery_needs_words(box: House) -> None:
     assert (answer.counted, "at least 10 characters" in answer.text) == (False, True)
 
 
+@pytest.mark.parametrize("why", ["anna@fintech.example restored the snapshot of Sunday", "w" * 2000])
+def test_what_was_signed_is_written_as_it_was_signed(box: House, why: str) -> None:
+    """A signature is over the reason's own words: an address in them stays, or nobody could check it again."""
+    signs(box, LEAD, reason=why)
+    assert signs(box, LEAD2, reason=why).counted
+    assert findings(bodies(box)) == []
+
+
+def test_a_reason_that_no_row_could_hold_does_not_count(box: House) -> None:
+    """The last row holds the reasons of all: one that is too long would stop the recovery at its end."""
+    assert "at most 2000 characters" in signs(box, LEAD, reason="w" * 2001).text
+
+
 @pytest.mark.parametrize("state", ["new", "anchored", "unanchored"])
 def test_where_nothing_differs_nothing_is_recovered(box: House, state: str) -> None:
     """Neither shown nor counted, signed or not."""

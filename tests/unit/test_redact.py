@@ -156,8 +156,10 @@ def test_a_disclosure_of_another_row_or_path_does_not_match() -> None:
         {"deep": json.loads("[" * 60 + "]" * 60)},
         {"ключ": {"ключ": "x" * 70_000}},
         {"quotes": '"\\\n' * 40_000, "intent": "0123"},
+        {"params": {f"key-{n:04}": "x" * 200 for n in range(700)}},
+        {"pods": {f"west-{n}": {f"pod-{m}": "x" * 900 for m in range(20)} for n in range(20)}},
     ],
-    ids=["text", "list", "tree", "keys", "surrogate", "deep", "names", "escapes"],
+    ids=["text", "list", "tree", "keys", "surrogate", "deep", "names", "escapes", "wide", "wide tree"],
 )
 def test_too_many_words_never_stop_a_call(
     database: Database, database_url: str, clock: HandClock, huge: dict[str, object]
