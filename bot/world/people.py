@@ -29,7 +29,7 @@ SPARE_SECONDS = 60.0
 FIRST_SECONDS = 1.5
 """Wall seconds that one Region's STS may take while there is another one to ask."""
 SILENT_SECONDS = 60.0
-"""A Region's STS that gave no answer is asked after the others for so long."""
+"""A Region's STS that gave no credentials is asked after the others for so long."""
 
 Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
@@ -61,8 +61,8 @@ class People:
     def credentials(self, act: Act, region: str) -> Credentials:
         """What to sign a change in this Region with.
 
-        Raises Rejected when the role may not be assumed, Throttled or Unreachable when no STS gives it and
-        nothing good is kept: in each case nothing was sent, so nothing was changed.
+        When no STS gives any and nothing good is kept, raises Rejected where the role may not be assumed, else
+        Throttled or Unreachable: in each case nothing was sent, so nothing was changed.
         """
         held = self._kept(act)
         if held is None:
@@ -90,8 +90,7 @@ class People:
                 ask = partial(self._ask, place, self._asked(act))
                 answer = ask() if place == places[-1] else within(FIRST_SECONDS, ask)
             except OutsideError as error:
-                if isinstance(error, Rejected) and not isinstance(error, Throttled):
-                    raise Rejected(error.what, not_done="Nothing was changed.") from error
+                # One Region may refuse what another one gives: its STS may be switched off, or lag behind IAM.
                 failed.append(error)
                 with self._lock:
                     self._silent[place] = self._clock.monotonic() + SILENT_SECONDS
@@ -105,6 +104,9 @@ class People:
             return held
         if (kept := self._any(act)) is not None:
             return kept
+        for error in failed:
+            if isinstance(error, Rejected) and not isinstance(error, Throttled):
+                raise Rejected(error.what, not_done="Nothing was changed.") from error
         what = f"STS gives no credentials in the name of {act.person}: {failed[-1].what}"
         kind = Throttled if all(isinstance(error, Throttled) for error in failed) else Unreachable
         raise kind(what, not_done="No call was made, so nothing was changed by it.") from failed[-1]

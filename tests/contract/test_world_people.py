@@ -230,6 +230,19 @@ def test_old_credentials_serve_when_there_are_no_new_ones(
         people.credentials(ACT, WEST)
 
 
+def test_a_refusal_stops_nothing_while_there_is_a_way(people: People, desk: Desk, clock: HandClock) -> None:
+    """A Region whose STS is switched off is passed over; a role taken away stops nobody whose hour is not over."""
+    desk.lost = {WEST: Rejected("sts assume_role in us-west-2: RegionDisabledException")}
+    first = people.credentials(ACT, WEST)
+    assert desk.asked == [WEST, EAST]
+    desk.lost = {EAST: Rejected("AccessDenied"), WEST: Rejected("AccessDenied")}
+    clock.seconds += LASTS_SECONDS - RENEW_SECONDS + 1
+    assert people.credentials(ACT, WEST) is first
+    clock.seconds += RENEW_SECONDS - SPARE_SECONDS
+    with pytest.raises(Rejected, match="AccessDenied"):
+        people.credentials(ACT, WEST)
+
+
 def test_a_silent_region_is_asked_last(people: People, desk: Desk, clock: HandClock) -> None:
     """One silence costs one time-out, not one for every change and every person."""
     desk.lost = {EAST: Unreachable("silent")}
