@@ -17,7 +17,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from bot.errors import Altered, OutsideError
+from bot.errors import Altered, OutsideError, Rejected
 from bot.store.tables import Anchor, CheckpointRow, Entry, Head
 from bot.trail import tree
 from bot.trail.append import LOG, Trail
@@ -41,7 +41,8 @@ def newest_locked(archive: Archive, origin: str, since: int = 0) -> Note | None:
     """The newest checkpoint of this origin, of each key the version that was stored first.
 
     Only those over `since` rows and more are looked at. What holds no checkpoint of its name is passed over: the
-    verifier reports it. Signatures are not verified. Raises OutsideError.
+    verifier reports it. Signatures are not verified. Raises OutsideError, also where somebody has stored so much that
+    is no checkpoint that the newest one cannot be seen: "nothing is locked" would be the wrong conclusion.
     """
     prefix = checkpoint_key(origin, 0)[:-20]
     newest: deque[tuple[str, str]] = deque(maxlen=_CANDIDATES)
@@ -58,6 +59,11 @@ def newest_locked(archive: Archive, origin: str, since: int = 0) -> Note | None:
             continue
         if checkpoint_key(note.checkpoint.origin, note.checkpoint.size) == key:
             return note
+    if len(newest) == _CANDIDATES:
+        raise Rejected(
+            f"{archive.where} holds {_CANDIDATES} newest objects below {prefix} that are no checkpoints.",
+            then="Somebody else stores there: run signalbox verify on the archive.",
+        )
     return None
 
 

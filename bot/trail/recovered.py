@@ -88,7 +88,7 @@ def generation(chain: str, origin: str) -> int:
     """How many recoveries lie before this origin: 0 for the chain itself, -1 for what is no origin of it."""
     if origin == chain:
         return 0
-    found = re.fullmatch(re.escape(chain) + r"/r([1-9][0-9]*)", origin)
+    found = re.fullmatch(re.escape(chain) + r"/r([1-9][0-9]{0,8})", origin)
     return int(found[1]) if found else -1
 
 

@@ -9,7 +9,7 @@ from hand_clock import HandClock
 from shipped_log import CHAIN, Log
 from sqlalchemy import text
 
-from bot.errors import Unreachable
+from bot.errors import Rejected, Unreachable
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables import Anchor
@@ -200,3 +200,23 @@ def test_a_database_whose_rows_were_taken_away_is_told_apart(log: Log) -> None:
     assert log.anchor().state == "forked"
     [told] = log.told(Name.LOG_DIVERGED)
     assert told["local"] == {"origin": CHAIN, "size": 7}
+
+
+def test_objects_that_are_no_checkpoints_do_not_hide_the_newest_one(log: Log) -> None:
+    """Whoever may store there could else have everything shipped again for ever, and a restored database at ease."""
+    log.write(3, 300)
+    assert not log.shipper.ship_once()
+    for number in range(40):
+        log.archive.force(f"{CHAIN}/checkpoints/{10**19 + number:020d}", b"none")
+    log.write(300)
+    stored = log.waiting()
+    for _ in range(5):
+        log.shipper.ship_once()
+        log.clock.advance(60)
+    assert log.waiting() == stored
+    assert not [one for one in log.told(Name.LOG_ANCHORED) if "lost" in one]
+    with pytest.raises(Rejected, match="that are no checkpoints"):
+        newest_locked(log.archive, CHAIN)
+    log.clock.advance(400)
+    log.shipper.ship_once()
+    assert "that are no checkpoints" in log.told(Name.ARCHIVE_LATE)[0]["why"]

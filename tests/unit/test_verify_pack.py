@@ -49,6 +49,29 @@ def test_an_honest_pack_is_verified_by_both(log: Log, tmp_path: Path, later: boo
     assert tiny_verifier.main([str(path), str(log.signer.public)]) == 0
 
 
+def test_a_kept_checkpoint_that_is_newer_than_a_pack_is_no_finding(log: Log, tmp_path: Path) -> None:
+    """Last year's pack, held against what was kept last week: that the log went on is no tampering."""
+    path = zipped(files(log), tmp_path / "pack.zip")
+    for known in (log.points[0][2], log.points[-1][2]):
+        assert verify_pack(path, known=known).exit_code == 0
+    log.wait(60)
+    log.beat(5)
+    log.seal()
+    report = verify_pack(path, known=log.points[-1][2])
+    assert (report.exit_code, report.findings) == (2, [])
+    assert "newer than the last row here" in report.gaps[0]
+
+
+def test_an_origin_with_a_number_too_long_to_be_one_is_a_finding(log: Log, tmp_path: Path) -> None:
+    """Python refuses to read more than 4300 digits: that must not end in "unreadable"."""
+    inner = files(log)
+    name = max(name for name in inner if name.startswith("trail/checkpoints/"))
+    inner[name] = b"signalbox/test/r" + b"9" * 6000 + inner[name][inner[name].index(b"\n") :]
+    report = verify_pack(zipped(sealed(log, inner), tmp_path / "pack.zip"))
+    assert report.exit_code == 1
+    assert "other-log" in {one.code for one in report.findings}
+
+
 Edit = Callable[[Log, dict[str, bytes]], dict[str, bytes]]
 
 

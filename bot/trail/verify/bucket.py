@@ -22,7 +22,7 @@ from bot.trail.verify.segments import named, rows_of
 RETENTION_DAYS = 365
 _DAY = 86_400.0
 _KEY = re.compile(r"(.+)/(entries|checkpoints|keys)/([^/]+)")
-_AGAIN = re.compile(r"(.+)/r[1-9][0-9]*")
+_AGAIN = re.compile(r"(.+)/r[1-9][0-9]{0,8}")
 _AT_ONCE = 8
 _RECENT = 1024
 

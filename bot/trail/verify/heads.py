@@ -46,8 +46,11 @@ class Heads:
         known: bytes | None = None,
         *,
         whole: bool = True,
+        part: bool = False,
     ) -> None:
+        """`part`: the rows end where a pack's window did, and the log went on."""
         self._report = report
+        self._part = part
         self._keys = keys
         self._signed = iter(signed)
         self._whole = whole
@@ -286,6 +289,8 @@ class Heads:
             )
         elif point.size < report.first:
             report.gap("the checkpoint you kept is older than the first row here, so it cannot be compared")
+        elif self._part and point.size > rows:
+            report.gap("the checkpoint you kept is newer than the last row here, so it cannot be compared")
         elif self._known_fits is False or (self._known_fits is None and point.size > rows and self._whole):
             self._lost(rows)
 

@@ -68,7 +68,7 @@ def _verify(pack: Pack, report: Report, pinned: Sequence[str], known: bytes | No
     walk = Walk(
         report,
         keys,
-        Heads(report, keys, _signed(pack), known),
+        Heads(report, keys, _signed(pack), known, part=True),
         frontier=begun.frontier,
         prev=begun.leaf,
         since=since,
