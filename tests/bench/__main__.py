@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--short] [--record] [--only NAME] [--speed N]`: measure, and show one table.
+"""`python -m tests.bench [--short] [--record [--page FILE]] [--only NAME] [--speed N]`: measure, and show one table.
 
 Exits 0 when everything could be measured, whether targets are met or not, and 1 when something broke. With
 `--strict` a missed target exits 1 too.
@@ -33,7 +33,7 @@ from tests.bench import (
     trail,
 )
 from tests.bench.figures import FULL, SHORT, Figure, Form, show
-from tests.bench.record import record
+from tests.bench.record import PAGE, record
 from tests.bench.sandbox import Broken, sandbox
 
 Bench = Callable[[Path, Form], list[Figure]]
@@ -85,7 +85,7 @@ def main() -> int:
     show(figures)
     print(" · ".join(f"{name}: {value}" for name, value in facts.items()))
     if asked.record:
-        print(f"written to {record(figures, facts)}")
+        print(f"written to {record(figures, facts, asked.page)}")
     return int(asked.strict and any(figure.met is False for figure in figures))
 
 
@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--short", action="store_true", help="only see whether every bench still works")
     parser.add_argument("--record", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--page", type=Path, default=PAGE, help="where --record writes (docs/performance.md)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--only", action="append", choices=list(BENCHES), help="this bench; may be repeated")
     parser.add_argument(

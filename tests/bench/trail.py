@@ -65,7 +65,7 @@ def _single(folder: Path, form: Form) -> Figure:
         "Trail, durable rows a second, one writer",
         f"{rate:.0f} / s, p99 {ms(p99)}",
         target="≥ 200 / s, p99 ≤ 25 ms",
-        met=rate >= 200 and p99 <= 0.025,
+        met=None if form.short else rate >= 200 and p99 <= 0.025,
         floor=f"{1 / floor:.0f} / s",
         ratio=median(seconds) / floor,
         how=f"{form.commits} appends, each its own commit, SQLite; p50 {ms(median(seconds))}; floor: bare commits",
@@ -81,7 +81,7 @@ def _batched(folder: Path, form: Form) -> Figure:
         "Trail, rows a second, many in a commit",
         f"{rate:,.0f} / s",
         target="≥ 1,500 / s",
-        met=rate >= 1500,
+        met=None if form.short else rate >= 1500,
         how=f"{form.rows:,} rows, {AT_ONCE} in a commit, SQLite",
     )
 
