@@ -399,3 +399,24 @@ def test_a_row_that_searches_would_pass_over_is_found(database: Database, log: L
     with database.write() as session:
         session.connection().execute(text(f"update entry set {column} = 'other' where seq = 3"))
     assert codes(verify_database(database.url)) == {"index-differs"}
+
+
+def test_a_row_cannot_be_hidden_as_one_of_whoever_acted(database: Database, log: Log) -> None:
+    """The person's id stands in the body, too, and is no change."""
+    kept_in(database, log)
+    with database.write() as session:
+        session.connection().execute(text("update entry set change = 'U2' where change <> ''"))
+    assert codes(verify_database(database.url)) == {"index-differs"}
+
+
+def test_a_row_with_a_number_of_its_own_is_found(database: Database, log: Log) -> None:
+    """No search by number sees it, but whoever asks for the newest row of a name might."""
+    kept_in(database, log)
+    with database.write() as session:
+        session.connection().execute(
+            text(
+                "insert into entry (seq, prev, leaf, body, name, change, at)"
+                " select -1, leaf, leaf, body, name, change, at from entry order by seq desc limit 1"
+            )
+        )
+    assert codes(verify_database(database.url)) == {"rows-beside"}

@@ -71,6 +71,10 @@ def verify_database(
                 check_local(report, walk.heads.recovered, again)
         if head is not None and rows is None:
             _named(report, found[0], walk.heads)
+        if rows is None and report.sound:
+            there = connection.execute(text("select count(*) from entry")).scalar_one()
+            if there != report.rows:
+                report.find(-1, "rows-beside", f"{there - report.rows} rows have numbers that no row has")
         return report
 
 
@@ -78,7 +82,10 @@ def _indexed(report: Report, batch: list[Any]) -> None:
     """The columns that searches go by must say what the bodies say, or a row could be hidden from them."""
     for seq, _, _, body, name, change in batch:
         try:
-            told = b'"operation":"%b"' % name.encode() in body and b'"uid":"%b"}' % change.encode() in body
+            told = (
+                b'"api":{"operation":"%b"' % name.encode() in body  # its neighbours: who acted has a uid, too
+                and b'","uid":"%b"}' % change.encode() in body
+            )
         except (AttributeError, TypeError):
             told = False
         if not told:
