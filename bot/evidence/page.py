@@ -114,9 +114,9 @@ def _attention(shown: Shown) -> Iterator[str]:
             f"{count(len(found.gaps), 'time', 'times')} without a heartbeat for more than 20 minutes; the longest "
             f"lasted {span(longest / 1000)}."
         )
-    for one in found.emergencies:
-        if not one.reviewed:
-            yield f"Change {one.id} was started by break-glass, and its review was open when the window ended."
+    for one in found.unreviewed:
+        how = "was started by break-glass" if one.emergency else "let the log go on by one person's signature"
+        yield f"Change {one.id} {how}, and its review was open when the window ended."
     for one in found.changes:
         if one.started_seq is not None and one.requester in {vote.person for vote in one.approvers}:
             yield f"Change {one.id} was approved by the person who asked for it."

@@ -64,6 +64,7 @@ class _Reader:
         if until is not None:
             self._gap(until)
         found.changes = [one for one in self._changes.values() if one.seqs and one.seqs[-1] >= window.inside]
+        found.unreviewed = [one for one in self._changes.values() if one.reviewed is False]
         for one in found.changes:
             one.inside = one.asked_seq >= window.inside
         return found
@@ -125,6 +126,8 @@ class _Reader:
             case Name.GLASS_BROKEN:
                 one.glass_by, one.glass_seq, one.glass_ms = row.actor, row.seq, row.time_ms
                 one.review = str(approval.get("review", ""))
+            case Name.LOG_RECOVERED if approval.get("review"):
+                one.recovered_alone, one.review = True, str(approval["review"])
             case Name.CHANGE_CLOSED:
                 one.result, one.why = str(detail.get("state", "closed")), str(detail.get("why", one.why))
                 one.closed_seq, one.closed_ms = row.seq, row.time_ms

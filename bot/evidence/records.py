@@ -100,6 +100,7 @@ class ChangeRecord:
     glass_seq: int | None = None
     glass_ms: int | None = None
     review: str = ""
+    recovered_alone: bool = False
     run: str = ""
     run_digest: str = ""
     started_seq: int | None = None
@@ -149,8 +150,8 @@ class ChangeRecord:
 
     @property
     def reviewed(self) -> bool | None:
-        """Whether its break-glass was reviewed; None when there was none."""
-        if not self.emergency:
+        """Whether its break-glass, or recovery of the trail by one person, was reviewed; None when there was none."""
+        if not (self.emergency or self.recovered_alone):
             return None
         review = self.questions.get(self.review)
         return review is not None and review.state == "decided"
@@ -198,9 +199,13 @@ class Gap:
 
 @dataclass
 class Population:
-    """All of a window. `counts` is by event, and their sum is the number of rows in the window."""
+    """All of a window. `counts` is by event, and their sum is the number of rows in the window.
+
+    `unreviewed` owe a review at the window's end, be it that none of their rows is within the window.
+    """
 
     changes: list[ChangeRecord] = field(default_factory=list)
+    unreviewed: list[ChangeRecord] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     refusals: list[Noted] = field(default_factory=list)
     estates: list[Noted] = field(default_factory=list)

@@ -20,6 +20,7 @@ _BATCH = 512
 _MATTERS = (
     b'"change:plan:proposed"',
     b'"decision:glass:broken"',
+    b'"trail:log:recovered"',
     b'"change:request:closed"',
     b'"close"',
     b'"trail:key:',
@@ -259,7 +260,7 @@ def _before(database: Database, inside: int) -> _Before:
             case "change:plan:proposed":
                 began.setdefault(row.change, seq)
                 open_changes.add(row.change)
-            case "decision:glass:broken":
+            case "decision:glass:broken" | "trail:log:recovered" if row.approval.get("review"):
                 reviews[str(row.approval.get("review"))] = row.change
             case "change:request:closed":
                 open_changes.discard(row.change)

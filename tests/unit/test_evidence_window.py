@@ -121,3 +121,38 @@ def test_nothing_in_a_window_is_missing(
         own = [row["seq"] for row in every if row["unmapped"]["change"]["uid"] == one.id]
         assert list(one.seqs) == [seq for seq in own if window.first <= seq < window.outside]
     database.close()
+
+
+def test_a_review_that_is_owed_is_told_of_in_every_later_window(
+    database: Database, tmp_path: Path, clock: HandClock
+) -> None:
+    """Of a break-glass and of a recovery by one person, though nothing happened to them within the window."""
+    trail = Trail(database, clock)
+    for change, name in (("aaaaaaaa", Name.GLASS_BROKEN), ("bbbbbbbb", Name.LOG_RECOVERED)):
+        review = {"decision": f"review-{change}", "review": f"review-{change}"}
+        trail.note(
+            Event(name=Name.CHANGE_PLANNED, change=change, detail={"command": "signalbox"}),
+            Event(name=name, change=change, actor="U1", approval=review),
+            Event(name=Name.DECISION_OPENED, change=change, detail={"kind": "review"}, approval=review),
+            Event(name=Name.CHANGE_CLOSED, change=change, detail={"state": "done"}),
+        )
+    clock.advance(3 * 24 * HOUR)
+    trail.note(Event(name=Name.BOT_HEARTBEAT))
+    clock.advance(2 * 24 * HOUR)
+    closed = {"decision": "review-aaaaaaaa", "outcome": "close"}
+    trail.note(Event(name=Name.DECISION_DECIDED, change="aaaaaaaa", approval=closed))
+    clock.advance(2 * 24 * HOUR)
+    trail.note(Event(name=Name.BOT_HEARTBEAT))
+    Checkpointer(trail, Keyring(FileKey(tmp_path / "signing.key"))).seal()
+
+    def owed(first: int, last: int) -> list[str]:
+        found = population(open_window(database, Days(_at(clock, first), _at(clock, last))))
+        return [one.id for one in found.unreviewed]
+
+    assert owed(-5, -3) == ["aaaaaaaa", "bbbbbbbb"]
+    assert owed(-3, 0) == ["bbbbbbbb"]
+    assert owed(-1, 1) == ["bbbbbbbb"]
+
+
+def _at(clock: HandClock, days_from_now: int) -> int:
+    return int((clock.now() + days_from_now * 24 * HOUR) * 1000)
