@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from sqlmodel import select
 
 from bot.changes import glass
-from bot.changes.estates import Estates
 from bot.changes.decide import LONGEST_REASON
+from bot.changes.estates import Estates
 from bot.changes.given import Given
 from bot.changes.heads import Heads, anchor_of, generation, heads_of, read_again
 from bot.changes.recovery_rows import (

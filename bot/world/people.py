@@ -104,9 +104,9 @@ class People:
             return held
         if (kept := self._any(act)) is not None:
             return kept
-        for error in failed:
-            if isinstance(error, Rejected) and not isinstance(error, Throttled):
-                raise Rejected(error.what, not_done="Nothing was changed.") from error
+        for no in failed:
+            if isinstance(no, Rejected) and not isinstance(no, Throttled):
+                raise Rejected(no.what, not_done="Nothing was changed.") from no
         what = f"STS gives no credentials in the name of {act.person}: {failed[-1].what}"
         kind = Throttled if all(isinstance(error, Throttled) for error in failed) else Unreachable
         raise kind(what, not_done="No call was made, so nothing was changed by it.") from failed[-1]
