@@ -67,6 +67,7 @@ def test_what_is_called_a_secret_is_replaced(text: str, told: str) -> None:
         "failover to us-west-2, the on-call asked: INC-4711",
         "databases.orders.secret: Field required",
         "arn:aws:rds:us-west-2:123456789012:cluster:orders",
+        "arn:aws:secretsmanager:us-west-2:123456789012:secret:orders-db-AbC123",
         "apps/v1/namespaces/production/deployments/web/scale",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "da39a3ee5e6b4b0d3255bfef95601890afd80709",
