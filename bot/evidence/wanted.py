@@ -19,6 +19,8 @@ _SECONDS = {"min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _NAME = re.compile(r"[a-z_]+(:[a-z_]+){0,2}:?")
 _CHANGE = re.compile(r"[0-9a-f]{8}")
 _DAY_MS = 86_400_000
+_LATEST_MS = 253_370_764_800_000
+"""The beginning of the year 9999: later times have no day after them."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def query(typed: Typed, now: float) -> Query:
         if not _is_event(word.casefold()):
             raise UsageError(f"There is no kind of event {word!r}.", then=_near(word))
         what.append(word.casefold())
+    if any(one is not None and not 0 <= one < _LATEST_MS for one in (since, until)):
+        raise UsageError("The trail has no such time.", then="Give a time since 1970.")
     if since is not None and until is not None and until <= since:
         raise UsageError("The end is not after the beginning.", then="Give the earlier time to --from.")
     if typed.before is not None and typed.before < 0:

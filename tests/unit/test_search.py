@@ -226,6 +226,9 @@ def test_the_last_day_is_inside() -> None:
         Typed(["today", "yesterday"]),
         Typed(before=-1),
         Typed(first="9999-99-99"),
+        Typed(["9999-12-31"]),
+        Typed(first="9999-12-31T23:59:59-14:00"),
+        Typed(to="0001-01-01T00:00+14:00"),
     ],
 )
 def test_what_is_not_understood_is_said(typed: Typed) -> None:
