@@ -56,6 +56,7 @@ class People:
         self._held: dict[tuple[str, str], _Held] = {}
         self._silent: dict[str, float] = {}
         self._asking: dict[tuple[str, str], threading.Lock] = {}
+        self._failed: dict[tuple[str, str], tuple[float, OutsideError]] = {}
         self._lock = threading.Lock()
 
     def credentials(self, act: Act, region: str) -> Credentials:
@@ -66,11 +67,20 @@ class People:
         """
         held = self._kept(act)
         if held is None:
+            key, since = (act.person, act.run), self._clock.monotonic()
             with self._lock:
-                asking = self._asking.setdefault((act.person, act.run), threading.Lock())
-            # One asks, the others of this run wait for what it gets.
+                asking = self._asking.setdefault(key, threading.Lock())
+            # One asks, the others of this run wait for what it gets, be it nothing.
             with asking:
-                held = self._kept(act) or self._new(act, region)
+                at, found = self._failed.get(key, (since, None))
+                if found is not None and at > since and self._kept(act) is None:
+                    raise type(found)(found.what, not_done=found.not_done)
+                try:
+                    held = self._kept(act) or self._new(act, region)
+                except OutsideError as error:
+                    self._failed[key] = (self._clock.monotonic(), error)
+                    raise
+                self._failed.pop(key, None)
         return held.credentials
 
     def forget(self, credentials: Credentials) -> None:

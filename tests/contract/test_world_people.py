@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from world_outside import ACT, EAST, WEST, Outside, open_ports, outside
 
 from bot.act import Act, acting
-from bot.clock import FileClock
+from bot.clock import FileClock, SystemClock
 from bot.errors import OutsideError, Rejected, Throttled, Unreachable
 from bot.records import fit_for_sts
 from bot.world import assumable
@@ -241,6 +242,29 @@ def test_a_refusal_stops_nothing_while_there_is_a_way(people: People, desk: Desk
     clock.seconds += RENEW_SECONDS - SPARE_SECONDS
     with pytest.raises(Rejected, match="AccessDenied"):
         people.credentials(ACT, WEST)
+
+
+def test_many_changes_wait_for_one_silence_and_not_one_after_the_other() -> None:
+    """When no STS answers, those that wait for whoever asks hear the same."""
+    asked: list[str] = []
+
+    def silent(region: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append(region)
+        time.sleep(0.2)
+        raise Unreachable("silent")
+
+    people = People(silent, ROLE, (EAST, WEST), SystemClock())
+
+    def change() -> None:
+        with pytest.raises(Unreachable):
+            people.credentials(ACT, WEST)
+
+    threads = [threading.Thread(target=change) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(asked) <= 4
 
 
 def test_a_silent_region_is_asked_last(people: People, desk: Desk, clock: HandClock) -> None:
