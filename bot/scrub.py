@@ -33,7 +33,8 @@ _SHAPES = {
     "signature": r"(?i:(?<=[?&]x-amz-signature=)|(?<=[?&]x-amz-credential=)|(?<=[?&]x-amz-security-token=)"
     r"|(?<=[?&]sig=)|(?<=[?&]signature=))[A-Za-z0-9%._~+/=-]+",
     # Behind an account's number it is part of an ARN: `…:123456789012:secret:NAME`.
-    "named": r"(?i:(?<![0-9]{12}:)\b[a-z0-9_-]{0,40}(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|token|pwd)"
+    "named": r"(?i:(?<![0-9]{12}:)\b[a-z0-9_-]{0,40}"
+    r"(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|token|pwd)"
     r"(?:[_-]?(?:key|id|value))?)[\"']?\s{0,3}(?:=|%3D|:(?!//)(?=[\s\"']{0,4}[^\s\"']{0,60}[0-9]))\s{0,3}[\"']?"
     rf"(?P<value>{_VALUE}{{4,}})",
     "aws-secret": r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Z0-9/+]{0,39}[a-z])(?=[A-Za-z/+]{0,39}[0-9])"
