@@ -229,7 +229,7 @@ class Meaning:
             return
         if decision.approved is None or decision.approved != digest or decision.asked.get("digest") != digest:
             self._say(seq, "run-without-approval", "a run was started whose plan nobody had approved")
-        elif len(decision.voters) < int(decision.asked.get("quorum", 1)):
+        elif len(decision.voters - {self._change(uid).requester}) < int(decision.asked.get("quorum", 1)):
             self._say(
                 seq, "quorum-missing", "a run was started with fewer approvals than its policy asks for"
             )

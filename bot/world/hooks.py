@@ -35,6 +35,8 @@ _KUBERNETES_CONNECTS = frozenset({"exec", "attach", "portforward", "proxy"})
 _HTTP_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PARAMS, _INTENT = "signalbox_params", "signalbox_intent"
 _LONGEST_ERROR = 300
+# Bytes of an answer that are looked through for secrets and told: a call waits for it.
+_LONGEST_ANSWER = 16 * 1024
 # S3 and EC2 say with a 503 that there are too many calls: nothing was done.
 _THROTTLES = frozenset({"SlowDown", "RequestLimitExceeded"})
 
@@ -66,7 +68,7 @@ class Hooks:
 
     def after(self, intent: str, *, ok: bool | None, request_id: str = "", error: str = "") -> None:
         """Record what came of it."""
-        self._register.outcome(intent, ok=ok, request_id=request_id, error=scrub(error)[:_LONGEST_ERROR])
+        self._register.outcome(intent, ok=ok, request_id=request_id, error=scrub(error[:_LONGEST_ANSWER])[:_LONGEST_ERROR])
 
     def attach(self, session: Any) -> None:
         """Watch every client that this boto3 Session makes from now on."""
@@ -185,4 +187,4 @@ def _came(status: int, code: str = "") -> bool | None:
 
 
 def _first_line(body: bytes | None) -> str:
-    return (body or b"").decode("utf-8", "replace").strip().partition("\n")[0]
+    return (body or b"")[:_LONGEST_ANSWER].decode("utf-8", "replace").strip().partition("\n")[0]

@@ -9,6 +9,7 @@ from bot.errors import Busy, Conflict, OutsideError, Rejected, Throttled, Unreac
 from bot.scrub import scrub
 
 _LONGEST = 300
+_LONGEST_TEXT = 16 * 1024
 _THROTTLED = frozenset(
     {
         "Throttling",
@@ -70,7 +71,8 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
     call = f"{service} {operation} in {region}"
     lost = "Whether it was done is not known." if change else ""
     if isinstance(error, aws.ClientError):
-        code, said = _code(error), scrub(str(error.response.get("Error", {}).get("Message", "")))[:_LONGEST]
+        told = str(error.response.get("Error", {}).get("Message", ""))[:_LONGEST_TEXT]
+        code, said = _code(error), scrub(told)[:_LONGEST]
         what = f"{call}: {code}: {said}".rstrip(": ")
         if code in _THROTTLED:
             return Throttled(what, not_done="Nothing was changed by it.") if change else Busy(what)
@@ -79,7 +81,7 @@ def translated(error: Exception, *, service: str, operation: str, region: str, c
         kind = Conflict if code in _CONFLICTS or _record_moved(code, said) else Rejected
         return kind(what, not_done="Nothing was changed by it." if change else "")
     if isinstance(error, _LOCAL):
-        what = f"{call}: {type(error).__name__}: {_first_line(scrub(str(error)))[:_LONGEST]}"
+        what = f"{call}: {type(error).__name__}: {_first_line(scrub(str(error)[:_LONGEST_TEXT]))[:_LONGEST]}"
         return Rejected(what, not_done="No call was made.")
     return Unreachable(f"AWS does not answer: {call}.", not_done=lost)
 
