@@ -16,9 +16,7 @@ from bot.world.vault import open_archive
 
 def main() -> int:
     """The command line; returns the exit code."""
-    wiring = Wiring(
-        partial(build, terminal=True), serve, manifest, open_archive, records, assumed, KmsKey
-    )
+    wiring = Wiring(partial(build, terminal=True), serve, manifest, open_archive, records, assumed, KmsKey)
     return cli.main(wiring, sys.argv[1:])
 
 

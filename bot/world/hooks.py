@@ -68,7 +68,9 @@ class Hooks:
 
     def after(self, intent: str, *, ok: bool | None, request_id: str = "", error: str = "") -> None:
         """Record what came of it."""
-        self._register.outcome(intent, ok=ok, request_id=request_id, error=scrub(error[:_LONGEST_ANSWER])[:_LONGEST_ERROR])
+        self._register.outcome(
+            intent, ok=ok, request_id=request_id, error=scrub(error[:_LONGEST_ANSWER])[:_LONGEST_ERROR]
+        )
 
     def attach(self, session: Any) -> None:
         """Watch every client that this boto3 Session makes from now on."""

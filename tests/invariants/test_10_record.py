@@ -55,7 +55,9 @@ def skipped(box: House) -> None:
     box.outside.blind = lambda _port, verb: verb == "denied"
     change = box.approved(NOW)
     box.drive(change, lambda: "activate/check" in box.holds(change), by=10)
-    assert box.desk.vote(box.holds(change)["activate/check"].id, "skip", ONCALL, reason="done by hand").counted
+    assert box.desk.vote(
+        box.holds(change)["activate/check"].id, "skip", ONCALL, reason="done by hand"
+    ).counted
 
 
 def rolled_back(box: House) -> None:
