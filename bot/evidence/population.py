@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from bot.evidence.records import Calls, Cast, ChangeRecord, Gap, Noted, Population, Question
+from bot.evidence.told import told
 from bot.evidence.window import Row, Window
 from bot.trail.event import Name
 
@@ -262,7 +263,6 @@ _SAYS = {
     Name.BOT_STOPPED: "Signalbox stopped ({replica})",
     Name.ESTATE_ACCEPTED: "Estate accepted: {before} to {after}",
     Name.ESTATE_REFUSED: "Estate file refused, the last accepted one stayed in force: {why}",
-    Name.POLICY_CHANGED: "Policy changed, estate {before} to {after}: {parts}",
     Name.COMMAND_REFUSED: "{text}: {why}",
     Name.CLICK_REFUSED: "{what}: {why}",
     Name.KEY_INTRODUCED: "Signing key introduced: {key}",
@@ -271,15 +271,13 @@ _SAYS = {
 
 
 def noted(row: Row) -> Noted:
-    """A row in words; names that have no words of their own show what was noted beside them."""
+    """A row in words: whole where an auditor compares them with something, else as a search tells it."""
     detail = row.detail
     pattern = _SAYS.get(Name(row.name)) if row.name in _KNOWN else None
     if pattern:
         words = pattern.format_map(_Told({key: _plain(value) for key, value in detail.items()}))
     else:
-        about = row.name.partition(":")[2].replace(":", " ").replace("_", " ")
-        words = "; ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in sorted(detail.items()))
-        words = f"{about.capitalize()}: {words or 'nothing more was noted'}"
+        words = told(row.record)
     return Noted(row.seq, row.time_ms, row.name, row.actor, row.face, words, row.change, row.ok)
 
 
