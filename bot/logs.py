@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -18,10 +19,30 @@ class _Clean(logging.Formatter):
         return scrub(super().format(record))
 
 
+class _Unbreakable(io.TextIOBase):
+    """A stream that takes everything: a log that nobody reads any more must not end the thread that writes it."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            (self._stream or sys.stderr).write(text)
+        except (OSError, ValueError):  # a broken pipe, a full disk, a closed file
+            pass
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            (self._stream or sys.stderr).flush()
+        except (OSError, ValueError):
+            pass
+
+
 def configure(level: str, stream: TextIO | None = None) -> None:
     """Send structlog and the libraries' loggers to the stream, stderr unless told, as JSON lines."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    stream = stream or sys.stderr
+    lasting = _Unbreakable(stream)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -32,10 +53,10 @@ def configure(level: str, stream: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", lasting)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(lasting)
     handler.setFormatter(_Clean("%(message)s"))
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler])
 
