@@ -184,7 +184,7 @@ class Answers:
             return
         await self._voice.tell(
             place,
-            replies.words(f"📎 *{escape(file.title or file.name)}* is in your messages with Signalbox."),
+            replies.words(f"📎 In your messages with Signalbox: {escape(file.title or file.name)}"),
         )
 
 

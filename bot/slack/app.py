@@ -26,7 +26,7 @@ from bot.slack.web import quiet_logger
 from bot.slack.windows import Windows
 
 ANY = re.compile(".*", re.DOTALL)
-READING = {"/evidence", "/runs", "/signalbox"}
+READING = {"/audit", "/evidence", "/runs", "/signalbox"}
 """Commands that answer at once; all others look at both Regions first, which takes seconds."""
 
 

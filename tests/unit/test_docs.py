@@ -30,7 +30,9 @@ from bot.sandbox.hands import Hands
 from bot.sandbox.main import _parser
 from bot.sandbox.personas import CHANNELS, PERSONAS
 from bot.sandbox.play.scenario import MODIFIERS, SHIPPED, VERBS, load
+from bot.sandbox.slack import stand_in
 from bot.settings import Settings
+from bot.slack.app import READING
 from bot.terminal import cli
 from bot.world.kubernetes import KubernetesClusters
 
@@ -189,6 +191,12 @@ def test_every_command_is_told() -> None:
     assert all(f"`signalbox {name}" in OPERATING for name in typed)
     assert all(f"`{name}`" in OPERATING for name in COMMANDS)
     assert all(f"`{name}" in README for name in COMMANDS)
+
+
+def test_every_command_can_be_typed_in_the_sandbox() -> None:
+    """Its Slack knows the commands that the app's manifest declares; those that only read say nothing of Regions."""
+    assert {known.command for known in stand_in.COMMANDS} == set(COMMANDS)
+    assert {*READING, "/failover"} == set(COMMANDS)
 
 
 def test_the_sandbox_is_told() -> None:
