@@ -45,11 +45,11 @@ SCOPES = frozenset(
     }
 )
 COMMANDS = (
-    SlashCommand("/audit", "Who did what, and when", "[WORDS | proof ROW]"),
     SlashCommand(
         "/failover", "Move production to another Region", "REGION [--planned] [--dry-run] --reason TEXT"
     ),
     SlashCommand("/evidence", "One file for the auditors", "[2026-Q3]"),
+    SlashCommand("/audit", "Who did what, and when", "[WORDS | proof ROW]"),
     SlashCommand("/runs", "What is running, and what ran", "[RUN]"),
     SlashCommand("/signalbox", "Help and state of the bot", "[help | status | seal]"),
 )
