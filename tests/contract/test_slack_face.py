@@ -172,7 +172,7 @@ def test_tables_words_and_files_reach_the_one_who_asked(tmp_path):
         await until(lambda: len(s.whispers("oncall")) == 3)
 
         assert {"Runs", "You said help"} < set(s.whispers("oncall"))
-        assert "in your messages with Signalbox" in "".join(s.whispers("oncall"))
+        assert "In your messages with Signalbox" in "".join(s.whispers("oncall"))
         assert s.calls("files.completeUploadExternal")[0]["ok"]
 
     scene(body)(tmp_path)
@@ -190,7 +190,7 @@ def test_what_takes_long_is_announced_and_keeps_nobody_waiting(tmp_path):
         assert s.calls("files.completeUploadExternal") == []
 
         s.desk.made.set()
-        await until(lambda: "in your messages with Signalbox" in "".join(s.whispers("oncall")))
+        await until(lambda: "In your messages with Signalbox" in "".join(s.whispers("oncall")))
 
         assert s.calls("files.completeUploadExternal")[0]["ok"]
 
