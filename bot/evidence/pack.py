@@ -22,7 +22,7 @@ from bot.evidence.records import ChangeRecord, Population
 from bot.evidence.sample import Sampling, sampled
 from bot.evidence.story import drill, story
 from bot.evidence.table import events_csv, population_csv, query_text
-from bot.evidence.templates import render
+from bot.evidence.templates import plain, render
 from bot.evidence.window import Days, Window, open_window
 from bot.trail.append import Trail
 from bot.trail.event import Event, Name
@@ -107,6 +107,7 @@ class Packer:
             for name, content in proofs.segments():
                 files.add(name, content)
             files.add_all(dict(proofs.checkpoints()) | dict(proofs.keys()))
+            files.add("trail-format.md", plain("trail-format.md"))
             files.add("trail/start.json", proofs.begin())
             missing = {name: what for name, what in OF_OTHERS.items() if name not in files.hashes}
             shown = page.Shown(window, found, chosen, how, estates, verdict, missing, proofs.start)

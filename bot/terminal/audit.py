@@ -115,8 +115,11 @@ def _key(words: str) -> Key:
 
 
 def _small(path: Path) -> bytes:
-    with path.open("rb") as file:
-        raw = file.read(_LARGEST_FILE + 1)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     if len(raw) > _LARGEST_FILE:
         raise ValueError(f"{path} is too long for what it should hold.")
     return raw

@@ -23,6 +23,7 @@ from bot.command import COMMANDS
 from bot.errors import EstateError
 from bot.estate import Estate
 from bot.estate_file import parse_estate
+from bot.evidence.templates import plain
 from bot.facts.survey import stop_key
 from bot.ports import JobSpec
 from bot.sandbox.faults import KINDS
@@ -382,3 +383,8 @@ def test_every_path_and_target_in_a_document_exists(name: str) -> None:
     assert [link for link in links if not (home / link).exists()] == []
     assert [path for path in quoted if not (ROOT / path).exists()] == []
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= set(targets)
+
+
+def test_the_format_that_auditors_get_is_the_one_that_is_told() -> None:
+    """A pack holds the page, for those who have nothing but the pack."""
+    assert plain("trail-format.md") == (ROOT / "docs" / "trail-format.md").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -38,3 +39,8 @@ def visible(value: Any) -> Any:
 def render(name: str, **given: Any) -> bytes:
     """The template with what was given, UTF-8."""
     return environment().get_template(name).render(**given).encode()
+
+
+def plain(name: str) -> bytes:
+    """A text without holes, as it lies in the package. Raises FileNotFoundError."""
+    return files(__name__).joinpath(name).read_bytes()
