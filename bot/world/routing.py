@@ -12,7 +12,7 @@ from typing import Any
 from bot.errors import Conflict, Rejected, Throttled, Unreachable
 from bot.world.sessions import CONNECT_SECONDS, ENDPOINT_READ_SECONDS, AwsSessions
 
-_NEXT_SECONDS = 0.7
+NEXT_SECONDS = 0.7
 """A read that has no answer by then is asked of the next endpoint too; whoever answers first is believed."""
 _ATTEMPT_SECONDS = float(CONNECT_SECONDS + ENDPOINT_READ_SECONDS)
 _FLIP_SECONDS = 9.0
@@ -31,8 +31,15 @@ class AwsRouting:
     endpoints). One that gave no answer is asked last for a minute, so the next call starts elsewhere.
     """
 
-    def __init__(self, aws: AwsSessions, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        aws: AwsSessions,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        next_seconds: float = NEXT_SECONDS,
+    ) -> None:
         self._aws = aws
+        self._next_seconds = next_seconds
         self._monotonic = monotonic
         self._silent: dict[str, float] = {}
 
@@ -40,7 +47,7 @@ class AwsRouting:
         """On or off by control, all told by one endpoint. Raises Unreachable when none of them answers."""
         answers: queue.SimpleQueue[dict[str, bool] | Exception] = queue.SimpleQueue()
         left, asked, last = self._order(endpoints), 0, None
-        until = self._monotonic() + _NEXT_SECONDS * len(endpoints) + _ATTEMPT_SECONDS
+        until = self._monotonic() + self._next_seconds * len(endpoints) + _ATTEMPT_SECONDS
         while left or asked:
             if left:
                 asked += 1
@@ -48,7 +55,7 @@ class AwsRouting:
                 threading.Thread(target=self._answer, args=ask, name="ask routing", daemon=True).start()
             rest = until - self._monotonic()
             try:
-                answer = answers.get(timeout=_NEXT_SECONDS if left else max(0.0, rest))
+                answer = answers.get(timeout=self._next_seconds if left else max(0.0, rest))
             except queue.Empty:
                 if rest <= 0:
                     break
