@@ -241,7 +241,7 @@ def test_everything_done_belongs_to_the_approved_digest(box: House, words: str) 
     plan_steps = {s.id for s in box.see(change).plan}
     assert {c.step for c in box.outside.calls} <= plan_steps
     assert {e["unmapped"]["change"]["run"] for e in box.entries("call:outside:intent")} == {f"run-{change}"}
-    assert box.verified().sound
+    assert box.verified().exit_code == 0
 
 
 def test_an_estate_that_changed_a_moment_ago_voids_the_approval(box: House) -> None:

@@ -87,7 +87,7 @@ def test_an_unplanned_failover_goes_ahead_with_its_fence(box: House, state: str)
     change = box.approved(URGENT)
     assert box.finish(change) == "done"
     assert box.steps(change)["fence/standing"].state == "done"
-    assert box.verified().sound
+    assert box.verified().exit_code == 0
 
 
 @pytest.mark.parametrize("state", STATES)
